@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.TemporaryDirectory(prefix="motet-home-", ignore_cleanup_errors=True)
     os.environ["MOTET_HOME"] = home.name
+    # Functions tell what they did in files of whoever runs the tests, which may be root. `test_app_users` switches it on.
+    os.environ["MOTET_APP_USERS"] = "off"
     os.environ["MOTET_CONFIG"] = f"{home.name}/profiles.toml"  # not those of who runs the tests
     os.environ["MOTET_CONFIG"] = f"{home.name}/profiles.toml"  # not those of who runs the tests
     config.add_cleanup(home.cleanup)

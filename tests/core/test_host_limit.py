@@ -37,7 +37,7 @@ def test_an_idle_container_of_another_makes_room_for_who_has_inputs() -> None:
         play >> submit("a", 2) << start(1) << start(2)
         play >> ready(1) << deliver(1, "a0#1") >> ready(2) << deliver(2, "a1#2")
         play >> submit("b", function="g")
-        play.at(1.0) >> finished(1, 1) << stop(1, reason="another function needs its place on the host") << send("a", 0)
+        play.at(1.0) >> finished(1, 1) << stop(1, reason="its place on the host is needed by another") << send("a", 0)
         play >> finished(2, 2) << send("a", 1)  # one place is enough
         play >> ended(1, "exited with status 0") << start(3, function="g")
         assert shortage(play, "g") == ""
@@ -78,7 +78,7 @@ def test_who_had_to_stop_one_for_another_does_not_take_the_place_back_though_its
         play >> function("f", app="ap-few") << start(3)
         play >> ready(3)
         play >> function("g", app="ap-many")
-        play >> submit("a", function="g") << stop(3, reason="another function needs its place on the host")
+        play >> submit("a", function="g") << stop(3, reason="its place on the host is needed by another")
         play >> ended(3, "exited with status 0") << start(4, function="g")
         play >> ready(4) << deliver(4, "a0#1")
 

@@ -7,7 +7,7 @@ from motet.core.commands import ReportAppStopped
 from motet.core.host import HostLimits
 from motet.model.quota import Quota
 from motet.testing.playbook import Playbook
-from motet.testing.transcript import deliver, finished, function, ready, send, start, submit
+from motet.testing.transcript import deliver, ended, finished, function, ready, send, start, stop, submit
 
 
 def refusal(play: Playbook, principal: int, app_id: str = "") -> str:
@@ -22,10 +22,27 @@ def test_a_full_host_takes_no_more_sandboxes_and_no_containers_beside_them() -> 
         )
         play >> function("f") >> submit("a")
         play >> e.SandboxGone("sb-1") << start(1)
-        play >> ready(1) << deliver(1, "a0#1") >> finished(1, 1) << send("a", 0)
+        play >> ready(1) << deliver(1, "a0#1")
         play >> e.SandboxGone("sb-1")  # again
         assert refusal(play, 8) != ""
+        play >> finished(1, 1) << send("a", 0)
         play >> e.SandboxGone("sb-2")
+        assert refusal(play, 8) == ""
+
+
+def test_an_idle_container_makes_way_for_a_sandbox_on_a_full_host_and_a_busy_one_does_not() -> None:
+    with Playbook(limits=HostLimits(containers=2)) as play:
+        play >> function("f") >> submit("a") << start(1)
+        play >> ready(1) << deliver(1, "a0#1")
+        play >> e.SandboxStarted("sb-1", 7, "")
+        assert refusal(play, 8) != "", "a container with an input stays"
+        play >> finished(1, 1) << send("a", 0)
+        assert refusal(play, 8) == ""
+        play >> e.SandboxStarted("sb-2", 8, "") << stop(1)
+        assert refusal(play, 8) != "", "one that was told to end makes way once"
+        play >> ended(1)
+        assert refusal(play, 8) != ""
+        play >> e.SandboxGone("sb-1")
         assert refusal(play, 8) == ""
 
 

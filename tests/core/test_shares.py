@@ -220,7 +220,7 @@ def test_a_principal_has_no_more_containers_than_it_may_in_all_its_apps(crowded:
     play >> submit("b", 2, function="g") << start(2, function="g")
     assert shortage(play, "g") == "2 containers of ci run, which may have 2 (limit `containers`)"
     play >> ready(1) << deliver(1, "a0#1") >> ready(2) << deliver(2, "b0#2")
-    play.at(1.0) >> finished(1, 1) << stop(1, reason="another function needs its place on the host") << send("a", 0)
+    play.at(1.0) >> finished(1, 1) << stop(1, reason="its place on the host is needed by another") << send("a", 0)
     play >> ended(1, "exited with status 0") << start(3, function="g")
 
 
@@ -255,7 +255,7 @@ def test_what_is_deployed_gets_the_place_of_an_idle_container_of_its_principal(c
     play >> submit("a") << start(1)
     play >> ready(1) << deliver(1, "a0#1")
     play >> finished(1, 1) << send("a", 0)
-    play >> e.FunctionWarmed("fu-g", 1) << stop(1, reason="another function needs its place on the host")
+    play >> e.FunctionWarmed("fu-g", 1) << stop(1, reason="its place on the host is needed by another")
     play >> ended(1, "exited with status 0") << start(2, function="g")
 
 

@@ -9,7 +9,8 @@ import pytest
 import motet
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.sandbox import PtySize
-from motet.sdk.sandbox.options import process_spec, sandbox_spec
+from motet.sdk.options import keyword
+from motet.sdk.sandbox.options import SANDBOX, process_spec, sandbox_spec
 
 
 def spec(*command: Any, **options: Any) -> Any:
@@ -77,10 +78,64 @@ def test_what_cannot_be_is_told(options: dict[str, Any], says: str) -> None:
         spec("true", **options)
 
 
-@pytest.mark.parametrize("name", ["gpu", "volumes", "proxy", "custom_domain", "h2_ports"])
-def test_what_there_is_not_is_refused_and_not_left_out(name: str) -> None:
-    with pytest.raises(UnimplementedError, match=f"`{name}` is not available"):
-        spec("true", **{name: ["something"]})
+CREATE: dict[str, tuple[Any, str]] = {
+    "app": (None, "works"),
+    "name": ("box", "works"),
+    "tags": ({"a": "b"}, "works"),
+    "image": (motet.Image.debian_slim(), "works"),
+    "env": ({"A": "b"}, "works"),
+    "secrets": ([motet.Secret.from_dict({"A": "b"})], "works"),
+    "timeout": (10, "works"),
+    "idle_timeout": (10, "works"),
+    "workdir": ("/srv", "works"),
+    "cpu": ((0.5, 1.0), "works"),
+    "memory": ((64, 512), "works"),
+    "block_network": (True, "works"),
+    "pty": (True, "works"),
+    "encrypted_ports": ([8000], "works"),
+    "unencrypted_ports": ([8000], "works"),
+    "h2_ports": ([8000], "refused"),
+    "network_file_systems": ({"/data": object()}, "refused"),
+    "volumes": ({"/data": object()}, "refused"),
+    "gpu": ("T4", "refused"),
+    "outbound_cidr_allowlist": (["10.0.0.0/8"], "refused"),
+    "outbound_domain_allowlist": (["example.org"], "refused"),
+    "_experimental_outbound_policy": (object(), "refused"),
+    "inbound_cidr_allowlist": (["10.0.0.0/8"], "refused"),
+    "cidr_allowlist": (["10.0.0.0/8"], "refused"),
+    "custom_domain": ("example.org", "refused"),
+    "proxy": (object(), "refused"),
+    "include_oidc_identity_token": (True, "refused"),
+    "readiness_probe": (object(), "refused"),
+    "_experimental_enable_snapshot": (True, "refused"),
+    "pty_info": (object(), "refused"),
+    "cloud": ("aws", "no effect"),
+    "region": ("eu", "no effect"),
+    "runtime": ("gvisor", "no effect"),
+    "verbose": (True, "no effect"),
+    "experimental_options": ({"a": 1}, "no effect"),
+    "client": (object(), "no effect"),
+    "environment_name": ("main", "no effect"),
+}
+"""What becomes of each parameter of Modal's `Sandbox.create`, as of 2026-11: it works, is refused with a sentence, or has no
+effect, of which a warning tells."""
+
+
+def test_every_parameter_of_modals_is_in_the_table_and_no_other_but_the_level() -> None:
+    assert set(SANDBOX) | {"app"} == set(CREATE) | {"isolation"}
+
+
+@pytest.mark.parametrize(("name", "value", "becomes"), [(name, *row) for name, row in CREATE.items() if name != "app"])
+def test_a_parameter_works_or_is_refused_with_a_sentence(name: str, value: Any, becomes: str) -> None:
+    keyword._told.discard(name)
+    if becomes == "works":
+        assert spec("true", **{name: value}) != spec("true")
+    elif becomes == "refused":
+        with pytest.raises(UnimplementedError, match=rf"`{name}` is not available in this version of Motet\. .+\."):
+            spec("true", **{name: value})
+    else:
+        with pytest.warns(UserWarning, match=rf"`{name}=.*` has no effect"):
+            assert spec("true", **{name: value}) == spec("true")
 
 
 def test_an_unknown_keyword_is_one() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvloop
 
@@ -19,10 +20,13 @@ from motet.backends.process import ProcessBackend
 from motet.backends.walls.levels import lacking
 from motet.model.isolation import NO_LIMITS, Isolation, Limits, Walls
 from motet.model.template import TemplateSpec
+from motet.server.containers.app_users import missing_rights
 from tests.backends.conftest import ROOT, template_env
 from tests.contracts.backend_contract import RecordingReports
 from tests.security.escapes import ATTEMPTS
 
+APP = 0x78000000
+"""The user of an app."""
 BEGINS, ENDS = "s3cr3t", "-of-the-victim"
 
 
@@ -40,9 +44,16 @@ def table() -> dict[str, dict[str, str]]:
 TABLE = table()
 
 
+def problem_of(level: str) -> str | None:
+    """Why it cannot be tried here."""
+    if level == "app users":
+        return None if os.geteuid() == 0 and not missing_rights() else "it takes root"
+    return lacking(level)  # type: ignore[arg-type]
+
+
 def levels() -> Iterator[Any]:
-    for level in ("process", "bubblewrap"):
-        problem = lacking(level)  # type: ignore[arg-type]
+    for level in ("process", "app users", "bubblewrap"):
+        problem = problem_of(level)
         left_out = pytest.mark.skipif(problem is not None, reason=f"left out: no {level} level here: {problem}")
         yield pytest.param(level, marks=left_out)
 
@@ -63,9 +74,10 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 class Escaping:
     """A backend whose containers run `escapes`, and what they told."""
 
-    def __init__(self, scratch: Path, level: Isolation, *, network: bool = True) -> None:
-        uid = 0x78000000 if level != "process" and os.geteuid() == 0 else None
-        self.walls = Walls(isolation=level, network=network, uid=uid)
+    def __init__(self, scratch: Path, level: str, *, network: bool = True) -> None:
+        uid = APP if level != "process" and os.geteuid() == 0 else None
+        isolation: Isolation = "bubblewrap" if level == "bubblewrap" else "process"
+        self.walls = Walls(isolation=isolation, network=network, uid=uid)
         self.backend = ProcessBackend(env=template_env(), scratch=scratch, entry="tests.security.escapes:play")
         self.reports = RecordingReports()
 
@@ -80,8 +92,11 @@ class Escaping:
         self, container_id: str, act: str, limits: Limits = NO_LIMITS, secret: str = "", **arguments: Any
     ) -> None:
         env = {"ACT": json.dumps([act, arguments]), "PATH": os.environ["PATH"], "VICTIMS": secret}
+        walls = self.walls
+        if act == "live" and walls.own_user is not None:  # that of another app
+            walls = msgspec.structs.replace(walls, uid=APP + 1)
         launch = Launch(container_id=container_id, address="unix:/nowhere", token="t", env=env, limits=limits)
-        self.backend.start_nowait(dataclasses.replace(launch, template=TemplateSpec(walls=self.walls)))
+        self.backend.start_nowait(dataclasses.replace(launch, template=TemplateSpec(walls=walls)))
 
     async def told(self, container_id: str) -> Any:
         await self.reports.wait_until(
@@ -91,7 +106,7 @@ class Escaping:
         return json.loads(self.reports.text(container_id))
 
 
-async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True) -> set[str]:
+async def got_away_with(scratch: Path, level: str, *, network: bool = True) -> set[str]:
     home = scratch / "home"
     home.mkdir()
     with socket.socket(socket.AF_UNIX) as server, socket.create_server(("127.0.0.1", 0)) as listening:
@@ -110,7 +125,7 @@ async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True
                 "parts": [BEGINS, ENDS],
             }
             # Fewer processes than servers allow within walls, for it to be quick.
-            limits = Limits() if level == "process" else Limits(pids=64)
+            limits = Limits() if level in ("process", "app users") else Limits(pids=64)
             attacker = f"ta-attacker-{scratch.name}-{os.getpid()}"  # a control group of the machine has that name
             escaping.start(attacker, "try_all", limits, "none", **about)
             told = await escaping.told(attacker)
@@ -118,14 +133,14 @@ async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True
 
 
 @every_level
-def test_what_the_table_says_is_so(level: Isolation, tmp_path: Path) -> None:
+def test_what_the_table_says_is_so(level: str, tmp_path: Path) -> None:
     said = {attempt: TABLE[attempt][level] for attempt in ATTEMPTS}
 
     async def scenario() -> None:
         worked = await got_away_with(tmp_path, level)
         for attempt, expected in said.items():
             match expected:
-                case "held":
+                case "held" | "held between apps":
                     assert attempt not in worked
                 case "not held" | "held with `block_network`":
                     assert attempt in worked, attempt
@@ -137,8 +152,8 @@ def test_what_the_table_says_is_so(level: Isolation, tmp_path: Path) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("level", list(levels())[1:])
-def test_blocked_network_is_none(level: Isolation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", list(levels())[2:])
+def test_blocked_network_is_none(level: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         worked = await got_away_with(tmp_path, level, network=False)
         assert "reach this machine's network, and a metadata address" not in worked
@@ -149,7 +164,7 @@ def test_blocked_network_is_none(level: Isolation, tmp_path: Path) -> None:
 @every_level
 @pytest.mark.parametrize(("act", "limits"), [("take", Limits(memory=64 * 2**20)), ("fill", Limits(disk=2**20))])
 def test_who_takes_more_than_may_be_is_ended_and_others_stay(
-    level: Isolation, act: str, limits: Limits, tmp_path: Path
+    level: str, act: str, limits: Limits, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
         async with Escaping(tmp_path, level) as escaping:

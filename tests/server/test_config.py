@@ -140,3 +140,16 @@ def test_what_becomes_of_inputs_without_their_gpu_is_set_by_a_variable(monkeypat
     monkeypatch.setenv("MOTET_MISSING_GPU", "explode")
     with pytest.raises(InvalidError, match="MOTET_MISSING_GPU must be 'error', 'wait' or 'ignore'; it is 'explode'"):
         ServerConfig.from_environment()
+
+
+def test_apps_have_users_of_their_own_where_a_server_that_stays_is_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MOTET_APP_USERS", raising=False)
+    assert ServerConfig.of_standing(tmp_path, None).app_users is (os.geteuid() == 0)
+    assert not ServerConfig.from_environment().app_users
+    monkeypatch.setenv("MOTET_APP_USERS", "off")
+    assert not ServerConfig.of_standing(tmp_path, None).app_users
+    monkeypatch.setenv("MOTET_APP_USERS", "perhaps")
+    with pytest.raises(InvalidError, match="MOTET_APP_USERS must be 'on' or 'off'; it is 'perhaps'"):
+        ServerConfig.of_standing(tmp_path, None)

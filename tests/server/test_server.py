@@ -205,6 +205,40 @@ def test_spawned_inputs_come_by_request_alone_and_not_too_many_at_once() -> None
     play(scene)
 
 
+def test_spawned_calls_that_come_in_one_message_are_each_answered_and_in_order_with_what_comes_between() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create(function())
+
+        def spawn(call: str, count: int = 1, function: str = function_id) -> m.SubmitInputs:
+            return m.SubmitInputs(call, function, CallKind.SPAWNED, "", [NewInput(n, b"x") for n in range(count)])
+
+        asked = [
+            m.Request(101, spawn("fc-1")),
+            m.Request(102, spawn("fc-2", function="fu-none")),
+            m.Request(103, spawn("fc-3", 1001)),
+            m.Request(104, spawn("fc-4", 2)),
+            m.Request(105, m.ViewCall("fc-4")),
+            m.Request(106, spawn("fc-5")),
+            m.Request(107, spawn("fc-6")),
+            m.CancelCall("fc-5"),
+            m.Request(108, m.AwaitOutcomes("fc-5", 0)),
+        ]
+        client.say(*asked)
+        answers = {}
+        for _ in range(8):
+            reply = await client.wait(m.Reply)
+            answers[reply.request_id] = reply.body
+        assert list(answers) == [102, 103, 101, 104, 105, 106, 107, 108]
+        assert [answers[number] for number in (101, 104, 106, 107)] == [m.Done()] * 4
+        assert "fu-none" in str(refusal(answers[102]))
+        assert "1000 may" in str(refusal(answers[103]))
+        assert answers[105] == m.CallViewed(2, function_id)
+        assert [each.kind for each in answers[108].ended] == [OutcomeKind.CANCELLED]
+        assert on.server._driver.engine.inspection.waiting(function_id) == 4
+
+    play(scene)
+
+
 def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()

@@ -26,8 +26,8 @@ from motet.backends.walls.levels import lacking
 from motet.backends.walls.limit_keeper import LimitKeeper
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
-from motet.model.isolation import Isolation
-from motet.model.template import PLAIN_TEMPLATE
+from motet.model.isolation import NO_LIMITS, Isolation
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.wire.template import (
     CannotFork,
     Confided,
@@ -181,7 +181,7 @@ class ProcessBackend:
         self._closed.set()
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
-        template = templates.get(launch.template.outside)
+        template = templates.get(_forked_from(launch))
         asked = self._request(launch, template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
@@ -207,6 +207,9 @@ class ProcessBackend:
         )
         try:
             directory.mkdir()
+            if (user := launch.template.walls.own_user) is not None:
+                directory.chmod(0o700)
+                os.chown(directory, user, user)
             joins = self._limits.admit(launch.container_id, directory, launch.limits)
         except OSError:
             self._withdraw(request, confided)
@@ -276,7 +279,7 @@ class ProcessBackend:
         assert self._templates is not None
         self._templates.retire(template)
         try:
-            self._fork_waiting(self._templates.get(template.spec.without_preload()), template)
+            self._fork_waiting(self._templates.get(template.spec.without_preload().outside), template)
         except OSError as error:
             for container_id in list(template.containers):
                 self._end_waiting(container_id, NOT_STARTED, f"could not be started: {error}")
@@ -330,3 +333,11 @@ class ProcessBackend:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+def _forked_from(launch: Launch) -> TemplateSpec:
+    spec = launch.template
+    if spec.walls.own_user is not None and launch.limits != NO_LIMITS:
+        # A template that has imported something is that user, who may not put anything into control groups.
+        spec = spec.without_preload()
+    return spec.outside

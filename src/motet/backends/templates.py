@@ -110,7 +110,7 @@ class Templates:
         template = self._current.get(spec)
         if template is None:
             if spec.preload and (spec in self._refused or not self._has_room()):
-                return self.get(spec.without_preload())
+                return self.get(spec.without_preload().outside)
             template = self._current[spec] = self._start(spec)
         return template
 
@@ -121,7 +121,7 @@ class Templates:
             ends: list[int] = []
             with contextlib.suppress(OSError):  # none are left: what is written is lost, and nothing else
                 ends += (os.dup(descriptor) for descriptor in write_ends)
-            template.link.send_nowait(Prepare(template.spec.preload), ends)
+            template.link.send_nowait(Prepare(template.spec.preload, template.spec.walls), ends)
 
     def refuse(self, spec: TemplateSpec) -> None:
         """This kind cannot be had: what was imported does not survive a fork."""
@@ -177,6 +177,8 @@ class Templates:
         # A short name: sockets that are made below it may have no more than 107 characters.
         template = LiveTemplate(spec, self._scratch / str(next(self._numbers)))
         template.directory.mkdir(mode=0o700, parents=True)
+        if (user := spec.walls.own_user) is not None:
+            os.chown(template.directory, user, user)
         try:
             template.link = TemplateLink(
                 command=self._command(template),

@@ -129,6 +129,13 @@ VARIABLES: dict[str, Variable] = {
             "process",
         ),
         Variable(
+            "MOTET_APP_USERS",
+            _SERVER,
+            "whether each app has a user of its own on the level `process`, too, where `motet server` is root: `on` or `off` "
+            "([more](security.md#walls))",
+            "on",
+        ),
+        Variable(
             "MOTET_BUILDER",
             _SERVER,
             "what builds OCI images: `podman`, `buildah` (podman runs them) or `docker`",

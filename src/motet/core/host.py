@@ -184,15 +184,33 @@ class Host:
         self.starting += 1
         self.containers += 1
 
-    def sandbox_started(self) -> None:
-        """One more has the place of a container."""
+    def takes_sandbox(self) -> bool:
+        """Whether one more may have the place of a container: one that is free, that of a container which was told to end, or
+        of an idle one that nobody needs. A sandbox does not wait until that has ended."""
+        limit = self.limits.containers
+        return limit is None or self._lasting < limit or self._spare_here() is not None
+
+    def sandbox_started(self, turn: Turn) -> None:
+        """One more has the place of a container; an idle one makes way for it if there is no other."""
         self.containers += 1
         self.hosts.add_sandboxes(1)
+        limit, spare = self.limits.containers, self._spare_here()
+        if limit is not None and self._lasting > limit and spare is not None:
+            spare.give_up_spare(turn)
 
     def sandbox_ended(self) -> None:
         """There is room for another."""
         self.hosts.add_sandboxes(-1)
         self.container_ended(was_leaving=False)
+
+    @property
+    def _lasting(self) -> int:
+        """Of the server's own machine, where sandboxes are: containers and sandboxes, without those that are known to go."""
+        return self.hosts.on_own if self.hosts.are_several else self.containers - self.leaving
+
+    def _spare_here(self) -> Starter | None:
+        """Whoever has an idle container to spare there, the longest idle one."""
+        return None if self.hosts.are_several else self._longest_spare()
 
     def start_is_over(self) -> None:
         """One that was starting is ready, or never will be."""
@@ -272,10 +290,15 @@ class Host:
         """Have the longest idle containers that nobody needs stop: one for each pool whose inputs need one."""
         needed = sum(starter.lacks_one for starter in self._crowded)
         while self.leaving < needed:
-            spare = [(since, member) for member in self._members if (since := member.spare_since) is not None]
-            if not spare:
+            spare = self._longest_spare()
+            if spare is None:
                 return
-            min(spare, key=lambda pair: pair[0])[1].give_up_spare(turn)
+            spare.give_up_spare(turn)
+
+    def _longest_spare(self) -> Starter | None:
+        """Who has the container that has been idle longest and that nobody needs."""
+        spare = [(since, member) for member in self._members if (since := member.spare_since) is not None]
+        return min(spare, key=lambda pair: pair[0])[1] if spare else None
 
     def _even_out(self, turn: Turn) -> None:
         """Where nobody has one to spare: who needs one, and whose app or principal has fewer than another's by more than one,

@@ -35,7 +35,7 @@ class SandboxPlaces:
             share = self._shares.of(event.principal, event.app_id)
             self._taken[event.sandbox_id] = share, event.app_id
             share.add_containers(1)
-            self._host.sandbox_started()
+            self._host.sandbox_started(turn)
 
     def gone(self, event: e.SandboxGone) -> str:
         """There is room for another, or for a container; the app that it was of."""
@@ -52,9 +52,8 @@ class SandboxPlaces:
             return ResourceExhaustedError(
                 f"no sandbox can start: {share.shortage()}; sandboxes count as containers", 1.0, "containers"
             )
-        limit = self._host.limits.containers
-        here = self._host.hosts.on_own
-        if limit is not None and here >= limit:
+        if not self._host.takes_sandbox():
+            limit, here = self._host.limits.containers, self._host.hosts.on_own
             return ResourceExhaustedError(
                 f"no sandbox can start: {here} containers and sandboxes run on this host, which may have "
                 f"{limit} (MOTET_CONTAINERS_PER_HOST)"

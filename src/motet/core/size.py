@@ -277,7 +277,7 @@ class Size:
     def give_up_spare(self, turn: Turn) -> None:
         """Stop the container that has been idle for longest."""
         if container := self._fleet.index.longest_idle():
-            self._fleet.stop(container, "another function needs its place on the host", turn)
+            self._fleet.stop(container, "its place on the host is needed by another", turn)
 
     def give_up_busy(self, turn: Turn) -> None:
         """Have the least busy container end once it has finished what it has."""

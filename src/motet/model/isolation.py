@@ -37,6 +37,11 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     gpus: bool = False
 
+    @property
+    def own_user(self) -> int | None:
+        """The user of its app that a process without other walls becomes."""
+        return self.uid if self.isolation == "process" else None
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much one container may take at most; None is not limited. `cpu` counts cores, `memory` and `disk` bytes, `pids`

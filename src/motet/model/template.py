@@ -32,8 +32,12 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outside(self) -> TemplateSpec:
         """What containers with this one are forked from. Those within walls made by bubblewrap enter these one by one, each its
-        own, and come from a process in which no code of theirs has run, and that knows nothing of theirs."""
-        if self.walls.isolation != "bubblewrap":
+        own, and come from a process in which no code of theirs has run, and that knows nothing of theirs. So do those
+        that become another user, unless there is something to import: that the template does as this user, and no variable of
+        the app's counts before."""
+        if self.walls.own_user is not None and self.preload:
+            return msgspec.structs.replace(self, env=())
+        if self.walls.isolation != "bubblewrap" and self.walls.own_user is None:
             return self
         return TemplateSpec(python=self.python)
 

@@ -67,6 +67,7 @@ class ServerConfig:
     `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
+    `app_users`: the server is root, and containers of each app are a user of its own, also without walls.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -100,6 +101,7 @@ class ServerConfig:
     builds_images: bool = False
     isolation: Isolation = "process"
     hidden: tuple[str, ...] = ()
+    app_users: bool = False
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -128,6 +130,7 @@ class ServerConfig:
             agent_env={**base_env, **temporary},
             images=home / "images",
             builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
+            app_users=_app_users(),
         )
 
     @classmethod
@@ -282,6 +285,16 @@ def _isolation() -> Isolation:
             return choice
         case other:
             raise InvalidError(f"MOTET_ISOLATION must be 'process', 'bubblewrap' or 'oci'; it is {other!r}")
+
+
+def _app_users() -> bool:
+    match os.environ.get("MOTET_APP_USERS") or "on":
+        case "on":
+            return os.geteuid() == 0
+        case "off":
+            return False
+        case other:
+            raise InvalidError(f"MOTET_APP_USERS must be 'on' or 'off'; it is {other!r}")
 
 
 def _missing_gpu() -> MissingGpu:

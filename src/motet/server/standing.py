@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,6 +25,7 @@ from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
+from motet.server.containers.app_users import missing_rights
 from motet.server.driver import logger
 from motet.server.port.config import PortConfig
 from motet.server.rare_collections import collect_rarely
@@ -70,7 +72,7 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
     home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
     collect_rarely()
-    config = ServerConfig.of_standing(home, port, store)
+    config = _with_possible_users(ServerConfig.of_standing(home, port, store))
     place = take_home(standing_directory(home))
     try:
         audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
@@ -83,6 +85,18 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
                 audit.write()
     finally:
         place.close()
+
+
+def _with_possible_users(config: ServerConfig) -> ServerConfig:
+    missing = missing_rights() if config.app_users else ()
+    if missing:
+        logger.warning(
+            "containers without walls run as root: users of their own for apps take %s, which this server lacks (in a "
+            "container: docker run --cap-add SYS_ADMIN); MOTET_APP_USERS=off has it no longer said",
+            " and ".join(missing),
+        )
+        return replace(config, app_users=False)
+    return config
 
 
 async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:

@@ -56,9 +56,10 @@ class Preload(msgspec.Struct, array_like=True, frozen=True):
 @hides_secrets
 class Prepare(msgspec.Struct, array_like=True, tag="prepare", frozen=True):
     """Import this (an encoded `Preload`), before the first `Fork`. Two descriptors come along, if there are any: where
-    stdout and stderr go meanwhile. Answered by `TemplateReady` or `CannotFork`."""
+    stdout and stderr go meanwhile. `walls`: to be within from then on. Answered by `TemplateReady` or `CannotFork`."""
 
     preload: bytes
+    walls: Walls = Walls()
 
 
 class Kill(msgspec.Struct, array_like=True, tag="kill", frozen=True):

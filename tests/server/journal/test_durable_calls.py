@@ -16,7 +16,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clock import Clock
-from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, DurableCalls
+from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, MOST_IN_TURN, MOST_TOGETHER_BYTES, DurableCalls
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.store.memory import MemoryCallStore
@@ -92,8 +92,18 @@ class Stage:
         self.calls = DurableCalls(MemoryCallStore(), self.keeper, clock)
         self.calls.serve(cast(Catalogue, self.functions), lambda alias: "fu-2")
 
-    def spawned(self, call: str, *indices: int, again: bool = False, called_as: str = "", by: int = 1) -> SpawnedInputs:
-        inputs = [NewInput(index, f"{call}{index}".encode()) for index in indices or (0,)]
+    def spawned(
+        self,
+        call: str,
+        *indices: int,
+        again: bool = False,
+        called_as: str = "",
+        by: int = 1,
+        none: bool = False,
+        size: int = 0,
+    ) -> SpawnedInputs:
+        """`none`: without inputs. `size`: of the arguments, at least."""
+        inputs = [NewInput(index, f"{call}{index}".ljust(size).encode()) for index in (() if none else indices or (0,))]
         event = InputsSubmitted(call, "fu-1", by, CallKind.SPAWNED, "", inputs, principal=by)
         return SpawnedInputs(event, self.take, "shop", called_as, again)
 
@@ -103,6 +113,18 @@ class Stage:
 
     async def spawn(self, client: Client, spawned: SpawnedInputs) -> Any:
         return await client.ask(lambda number: self.calls.spawn(client, number, spawned))
+
+    async def spawn_all(self, client: Client, *spawned: SpawnedInputs) -> list[Any]:
+        """As what came together."""
+        asked: list[tuple[int, SpawnedInputs]] = []
+
+        def add(number: int, each: SpawnedInputs) -> None:
+            asked.append((number, each))
+
+        answers = [asyncio.ensure_future(client.ask(lambda number, it=each: add(number, it))) for each in spawned]  # type: ignore[misc]
+        await asyncio.sleep(0)
+        self.calls.spawn_all(client, asked)
+        return await asyncio.gather(*answers)
 
     async def once(self, client: Client, key: str, spawned: SpawnedInputs) -> Any:
         under = SpawnKey.of(key, spawned.event, spawned.called_as)
@@ -169,6 +191,59 @@ def test_what_one_commit_keeps_runs_from_one_turn_on_and_each_client_hears_of_it
         # The first goes to the disk alone; while it is on its way, all others gather.
         assert on.turns == [1, 49]
         assert (client.messages, other.messages) == ([1, 29], [20])
+
+    play(scene)
+
+
+def test_spawns_that_came_together_are_kept_by_one_commit_and_answered_in_one_message() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        spawned = [on.spawned(f"fc-{number}", called_as="fu-@shop/f") for number in range(150)]
+        assert await on.spawn_all(client, *spawned, on.spawned("fc-empty", none=True)) == [m.Done()] * 151
+        assert (on.turns, client.messages) == ([150], [151])
+        kept = await answer_of(on.keeper, lambda journal: [journal.call(f"fc-{number}") for number in range(150)])
+        assert {(call.app, call.called_as, call.principal, inputs) for call, inputs in kept} == {
+            ("shop", "fu-@shop/f", 1, 1)
+        }
+        assert await answer_of(on.keeper, lambda journal: journal.call("fc-empty")[1]) == 0
+
+    play(scene)
+
+
+def test_many_or_large_ones_that_came_together_are_cut_into_what_the_engine_takes_in_a_turn() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        spawned = [on.spawned(f"fc-{number}") for number in range(MOST_IN_TURN + 50)]
+        assert await on.spawn_all(client, *spawned) == [m.Done()] * len(spawned)
+        assert on.turns == [MOST_IN_TURN, 50]
+        on.turns.clear()
+        large = [on.spawned(f"fc-large-{number}", size=MOST_TOGETHER_BYTES // 2 + 1) for number in range(3)]
+        assert await on.spawn_all(client, *large) == [m.Done()] * 3
+        assert on.turns == [2, 1]
+
+    play(scene)
+
+
+def test_of_those_that_came_together_one_that_cannot_be_is_refused_alone() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(Client(2), on.spawned("fc-of-other", by=2))
+        *done, refused = await on.spawn_all(
+            client, on.spawned("fc-a"), on.spawned("fc-b"), on.spawned("fc-of-other", 1)
+        )
+        assert done == [m.Done()] * 2
+        assert isinstance(refused, AlreadyExistsError)
+        assert [event.call_id for event in on.taken] == ["fc-of-other", "fc-a", "fc-b"]
+        on.failing = True
+        both = await on.spawn_all(client, on.spawned("fc-c"), on.spawned("fc-d"))
+        assert [(type(each), str(each)) for each in both] == [(ServiceError, "the disk is full")] * 2
+        assert len(on.taken) == 3
+
+    play(scene)
+
+
+def test_those_that_came_together_go_on_with_the_version_that_has_the_name_if_theirs_is_gone() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        on.functions.gone.add("fu-1")
+        await on.spawn_all(client, on.spawned("fc-a", called_as="fu-@shop/f"), on.spawned("fc-b"))
+        assert [event.function_id for event in on.taken] == ["fu-2", "fu-1"]
 
     play(scene)
 

@@ -112,6 +112,21 @@ def test_large_arguments_are_a_blob_before_the_journal_names_them_and_small_ones
     play(scene)
 
 
+def test_of_those_that_came_together_the_large_ones_are_kept_when_they_are_blobs() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        on.blobs.problem = "the bucket is gone"
+        spawned = on.large("fc-a", b"small"), on.large("fc-b", b"small", BIG), on.large("fc-c", b"small")
+        first, large, last = await on.spawn_all(client, *spawned)
+        assert (first, last) == (m.Done(), m.Done())
+        assert isinstance(large, ServiceError)
+        on.blobs.problem = ""
+        assert await on.spawn_all(client, on.large("fc-d", BIG), on.large("fc-e", BIGGER)) == [m.Done()] * 2
+        assert [event.call_id for event in on.taken] == ["fc-a", "fc-c", "fc-d", "fc-e"]
+        assert len(on.names) == 2
+
+    play(scene)
+
+
 def test_what_cannot_be_a_blob_is_not_accepted_and_leaves_nothing() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         on.blobs.problem = "the bucket is gone"

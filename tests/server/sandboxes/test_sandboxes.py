@@ -221,6 +221,8 @@ def test_walls_that_cannot_be_had_are_refused_and_not_left_out() -> None:
     async def scene() -> None:
         async with stage() as on:
             client = on.principal(ANN)
+            ports = create(isolation="oci", unencrypted_ports=(8000,))
+            assert "no tunnel leads to a port there yet" in await refusal(client, ports)
             assert "this server has no place to build one" in await refusal(client, create(isolation="oci"))
             assert "processes, which use the network of their machine; give the sandbox isolation=" in await refusal(
                 client, create(block_network=True)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
+from motet.runtime.walls.app_user import become_app_user
 from motet.runtime.walls.bubblewrap import TEMPORARY
 from motet.runtime.walls.enclosure import Enclosure, join
 from motet.wire.template import Fork, decode_confided
@@ -66,6 +67,8 @@ def live(birth: Birth) -> NoReturn:
         _take_streams(birth)
         if birth.enclosure is not None:
             birth.enclosure.settle(fork)
+        elif fork.walls.own_user is not None and not birth.beginning.is_prepared:
+            become_app_user(fork.walls, fork.directory)
         _become_own_session(birth.template)
         for number, handler in birth.beginning.handlers:
             signal.signal(number, handler)
@@ -132,6 +135,8 @@ def _go_before_others_when_memory_runs_out() -> None:
 def _take_surroundings(fork: Fork) -> None:
     os.environb.clear()
     os.environb.update(fork.env)
+    if fork.walls.own_user is not None:
+        os.environ.setdefault("HOME", fork.directory)
     time.tzset()
     os.chdir(fork.directory)
     sys.argv[:] = ["motet-container"]

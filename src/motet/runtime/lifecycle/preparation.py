@@ -50,6 +50,7 @@ class Preparation:
         preload = decode_preload(data)
         os.environb.clear()
         os.environb.update(preload.env)
+        os.environ.setdefault("HOME", os.getcwd())
         with _writing_to(streams):
             before = open_descriptors()
             handlers = self._with_containers_signals()

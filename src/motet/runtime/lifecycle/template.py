@@ -18,14 +18,17 @@ import signal
 import socket
 from array import array
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from motet.client import family
 from motet.client.scratch import remove_if_left
+from motet.model.isolation import Walls
 from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
 from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
 from motet.runtime.processes import forked_child
+from motet.runtime.walls.app_user import become_app_user
 from motet.runtime.walls.enclosure import Enclosure
 from motet.runtime.walls.enclosures import Awaiting, Enclosures
 from motet.wire import codec
@@ -73,12 +76,20 @@ _DESCRIPTORS_PER_FORK = 3
 class Template:
     """Forks on request until its control socket ends. One thread: a lock held by another would stay locked in forks."""
 
-    def __init__(self, control: socket.socket, wakeup: int, beginning: Beginning, preparation: Preparation) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        wakeup: int,
+        beginning: Beginning,
+        preparation: Preparation,
+        become: Callable[[Walls], None],
+    ) -> None:
         control.setblocking(False)
         self._control = control
         self._wakeup = wakeup
         self._beginning = beginning
         self._preparation = preparation
+        self._become = become
         self._reader = FrameReader()
         self._descriptors: deque[int] = deque()
         self._outgoing = bytearray()
@@ -155,8 +166,10 @@ class Template:
     def _prepare(self, request: Prepare) -> None:
         streams = [self._descriptors.popleft() for _ in range(len(self._descriptors))]
         try:
+            if request.walls.own_user is not None:
+                self._become(request.walls)
             self._beginning = self._preparation.prepare(request.preload, streams)
-        except CannotSnapshot as error:
+        except (CannotSnapshot, OSError) as error:
             self._report(CannotFork(str(error)))
         else:
             self._report(TemplateReady(self._preparation.has_failed))
@@ -341,7 +354,15 @@ def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     preparation = Preparation(arguments.entry, take_signals)
-    template = Template(socket.socket(fileno=arguments.control), wakeup, Beginning(entry=entry), preparation)
+
+    def become(walls: Walls) -> None:
+        become_app_user(walls, arguments.scratch)
+        os.chdir(arguments.scratch)
+        # The kernel forgets that when a process changes its user.
+        family.die_with_parent(signal.SIGTERM, arguments.parent)
+
+    control = socket.socket(fileno=arguments.control)
+    template = Template(control, wakeup, Beginning(entry=entry), preparation, become)
     take_signals()
     family.adopt_orphans()
     # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.

@@ -53,7 +53,7 @@ def bubblewrap_command(
         seen.words += ["--dev-bind", device, device]
     seen.show(directory, TEMPORARY, writable=True)
     seen.words += ["--dir", "/var", "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
-    for path in _outermost(_interpreter()):
+    for path in outermost(interpreter()):
         seen.show(path, path)
     below = [mount for mount in walls.mounts if _is_below(mount.target, walls.hidden)]
     for mount in walls.mounts:
@@ -97,12 +97,12 @@ def _is_below(path: str, directories: Iterable[str]) -> bool:
     return any(path == each or path.startswith(f"{each}/") for each in directories)
 
 
-def _interpreter() -> Iterable[str]:
+def interpreter() -> Iterable[str]:
     """What this interpreter imports from."""
     return (sys.prefix, sys.base_prefix, sys.exec_prefix, _OURS, *sys.path)
 
 
-def _outermost(paths: Iterable[str]) -> list[str]:
+def outermost(paths: Iterable[str]) -> list[str]:
     """Those that are there, are not shown anyway, and are below no other of them."""
     found: list[str] = []
     for path in sorted({os.path.abspath(each) for each in paths if each}):

@@ -125,6 +125,11 @@ class SandboxOptions(TypedDict, total=False):
     h2_ports: Annotated[
         Sequence[int], Unavailable("Use `unencrypted_ports`: nothing lies between a port and its clients.")
     ]
+    pty_info: Annotated[Any, Unavailable("Say `pty=True`; `exec` takes a size as `pty=PtySize(rows, columns)`.")]
+    _experimental_outbound_policy: Annotated[Any, Unavailable(f"{_NETWORK} use `block_network`.")]
+    _experimental_enable_snapshot: Annotated[
+        bool, Unavailable("Processes are not kept; `snapshot_filesystem` keeps files.")
+    ]
     custom_domain: Annotated[str | None, Unavailable("`tunnels` gives the address of a port.")]
     proxy: Annotated[Any, Unavailable(f"{_NETWORK} set HTTP_PROXY and HTTPS_PROXY with `env=` instead.")]
     outbound_cidr_allowlist: Annotated[Sequence[str] | None, Unavailable(f"{_NETWORK} use `block_network`.")]

@@ -153,6 +153,11 @@ class SessionAudit:
         if self._audit is not None and type(request.body) in AUDITED:
             self._asked[request.request_id] = kind_of(type(request.body)), about(request.body)
 
+    @property
+    def awaits_any(self) -> bool:
+        """Whether it wants to know what is answered: something that it has a record of is still to be."""
+        return bool(self._asked)
+
     def answered(self, request_id: int, body: ReplyBody) -> None:
         """This is what came of it."""
         if self._audit is None or (asked := self._asked.pop(request_id, None)) is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import answer
 from motet.wire.client_messages import Outcomes, ReplyBody, RequestBody, ViewCall
@@ -30,6 +32,13 @@ class GatheredAnswers:
             if found.size > MOST_BYTES:
                 del self._of[asker.number]
                 found.send()
+
+    def add_all(self, asker: Asker, request_ids: Iterable[int], body: ReplyBody) -> None:
+        """The same small answer to several requests, to be sent with the next `send`."""
+        found = self._of.get(asker.number)
+        if found is None:
+            found = self._of[asker.number] = _OfAsker(asker)
+        found.answers += [(request_id, body) for request_id in request_ids]
 
     def send(self) -> None:
         """All of them."""

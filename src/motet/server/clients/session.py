@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.function import AppSpec
@@ -23,7 +21,7 @@ from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import size_of
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.shared_parts import SharedParts
-from motet.server.clients.spawned import SpawnedInputs, SpawnKey
+from motet.server.clients.spawn_requests import SpawnRequests, is_new_spawn
 from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer
 from motet.server.facts import InputTraced
@@ -33,7 +31,7 @@ from motet.server.sandboxes.sandbox_requests import SandboxAsker
 from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
-from motet.wire.again import is_said_again
+from motet.wire.again import FIRST_NUMBER, is_said_again
 from motet.wire.codec import ToServer
 from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
@@ -43,9 +41,6 @@ from motet.wire.operator_messages import (
     OpenDashboard,
 )
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, QueueViewed, ViewQueue
-
-MAX_SPAWNED_AT_ONCE = 1000
-"""Inputs of a spawned call in one request: they are let in together, if there is room for any."""
 
 ANYBODY = Deployer("", "", EVERYTHING)
 
@@ -93,6 +88,9 @@ class ClientSession:
         self._names = parts.names
         self._place = parts.place
         self._pending = PendingAnswers(self.reply)
+        self._spawning = SpawnRequests(self, parts, self._turnstile, self._number_is_used)
+        self._last_number = 0
+        """The highest number that a request has had, of those that are not said again."""
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Handle] = {
             m.CreateApp: self._create_app,
@@ -103,8 +101,8 @@ class ClientSession:
             m.ViewApp: self._view_app,
             m.ViewCall: lambda number, body: parts.calls.view(self, number, body, self._by),
             m.AwaitOutcomes: lambda number, body: parts.calls.await_outcomes(self, number, body, self._by),
-            m.SubmitInputs: self._spawn,
-            m.SpawnOnce: self._spawn_once,
+            m.SubmitInputs: self._spawning.spawn,
+            m.SpawnOnce: self._spawning.spawn_once,
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
@@ -123,19 +121,18 @@ class ClientSession:
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
         events: list[e.Event] = []
+        spawns: list[m.Request] = []
         for message in messages:
+            if type(message) is m.Request and is_new_spawn(message.body):
+                spawns.append(message)
+                continue
+            if spawns:
+                self._spawn_all(spawns, events)
+                spawns = []
             if type(message) in self._refused:
                 self._refuse(message)
             elif isinstance(message, m.SubmitInputs):
-                if message.kind is CallKind.SPAWNED:
-                    # These are taken by request alone, which is where it is asked whether there is room for them.
-                    self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
-                    continue
-                accepted = message.again and self._is_believed()
-                if (over := self._turnstile.over_inputs(len(message.inputs), accepted=accepted)) is not None:
-                    self._refuse_inputs(message, over)
-                else:
-                    self._submit(message, events)
+                self._take_inputs(message, events)
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
@@ -145,14 +142,28 @@ class ClientSession:
                 self._calls.cancelled(message.call_id, self._by, "by its caller")
                 events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
             elif isinstance(message, m.Request):
-                # What was sent before a request has happened when that is answered.
-                self._driver.take(*events)
-                events = []
+                self._take_all(events)
                 self._answer(message)
             else:
                 self._follow_up(message)
+        if spawns:
+            self._spawn_all(spawns, events)
         if events:
             self._driver.take(*events)
+
+    def _take_all(self, events: list[e.Event]) -> None:
+        """What was sent before a request has happened when that is answered."""
+        if events:
+            self._driver.take(*events)
+            events.clear()
+
+    def _spawn_all(self, requests: list[m.Request], events: list[e.Event]) -> None:
+        self._take_all(events)
+        if len(requests) > 1 and m.SubmitInputs not in self._refused:
+            self._spawning.spawn_all(requests)
+        else:
+            for request in requests:
+                self._answer(request)
 
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
@@ -203,7 +214,9 @@ class ClientSession:
         self._audit.answered(request_id, body)
 
     def reply_all(self, answers: Sequence[tuple[int, m.ReplyBody]]) -> None:
-        self._peer.send([m.Reply(*each) for each in answers])
+        self._peer.send([m.Reply(request_id, body) for request_id, body in answers])
+        if self._turnstile.is_open and not self._audit.awaits_any:
+            return
         for request_id, body in answers:
             self._turnstile.leave(request_id)
             self._audit.answered(request_id, body)
@@ -220,10 +233,7 @@ class ClientSession:
         self._peer.send((m.CallFeedTaken(call_id, index, count),))
 
     def _answer(self, request: m.Request) -> None:
-        # A number that is used again: whoever did that wants the later answer.
-        self._calls.forget(self.number, request.request_id)
-        self._queues.forget(self.number, request.request_id)
-        self._pending.forget(request.request_id)
+        self._number_is_used(request.request_id)
         try:
             body = self._found(request)
         except Exception as error:
@@ -231,12 +241,21 @@ class ClientSession:
         if body is not None:
             answer(lambda body: self.reply(request.request_id, body), request.body, body)
 
+    def _number_is_used(self, number: int) -> None:
+        """By a new request. Where one before it had the same, whoever did that wants the later answer."""
+        if self._last_number < number < FIRST_NUMBER:
+            self._last_number = number
+            return
+        self._calls.forget(self.number, number)
+        self._queues.forget(self.number, number)
+        self._pending.forget(number)
+
     def _found(self, request: m.Request) -> m.ReplyBody | None:
         """The answer, or None if there is to be one later."""
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
-        self._turnstile.enter(request.request_id, accepted=is_said_again(request) and self._is_believed())
+        self._turnstile.enter(request.request_id, accepted=is_said_again(request) and self.is_believed())
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -267,7 +286,15 @@ class ClientSession:
         told = report.of(error)
         self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
-    def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
+    def _take_inputs(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
+        if message.kind is CallKind.SPAWNED:
+            # These are taken by request alone, which is where it is asked whether there is room for them.
+            self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+            return
+        accepted = message.again and self.is_believed()
+        if (over := self._turnstile.over_inputs(len(message.inputs), accepted=accepted)) is not None:
+            self._refuse_inputs(message, over)
+            return
         try:
             function_id = self._names.of_call(message.call_id, message.function_id, message.inputs, message.again)
         except Error as error:
@@ -275,9 +302,10 @@ class ClientSession:
             self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.LOST, told) for it in message.inputs])
             return
         self._catalogue.revive(function_id)
-        events.append(self._submitted(message, function_id))
+        events.append(self.submitted(message, function_id))
 
-    def _submitted(self, message: m.SubmitInputs, function_id: str) -> e.InputsSubmitted:
+    def submitted(self, message: m.SubmitInputs, function_id: str) -> e.InputsSubmitted:
+        """What is said to the engine of these inputs."""
         if message.trace:
             self._driver.tell(InputTraced(function_id))
         return e.InputsSubmitted(
@@ -293,10 +321,10 @@ class ClientSession:
             self.principal,
             self._is_inside,
             message.again,
-            message.again and self._is_believed(),
+            message.again and self.is_believed(),
         )
 
-    def _is_believed(self) -> bool:
+    def is_believed(self) -> bool:
         """Whether what a client says again had been let in by a server before this one: in the time for coming back."""
         return self._driver.clock.now() < self._again_until
 
@@ -359,36 +387,3 @@ class ClientSession:
     def _view_queue(self, request_id: int, body: ViewQueue) -> m.ReplyBody:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         return QueueViewed(self._queues.view(body))
-
-    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody | None:
-        accepted = body.again and self._is_believed()
-        if (over := self._turnstile.over_inputs(len(body.inputs), accepted=accepted)) is not None:
-            raise over
-        function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
-        if body.kind is not CallKind.SPAWNED:
-            if body.inputs:
-                self._driver.take(self._submitted(body, function_id))
-            return m.Done()
-        return self._calls.spawn(self, request_id, self._to_spawn(body, function_id))
-
-    def _spawn_once(self, request_id: int, body: m.SpawnOnce) -> m.ReplyBody | None:
-        asked = msgspec.structs.replace(body.inputs, kind=CallKind.SPAWNED)
-        if (over := self._turnstile.over_inputs(len(asked.inputs))) is not None:
-            raise over
-        function_id = self._names.of_call(asked.call_id, asked.function_id, asked.inputs, asked.again)
-        spawn = self._to_spawn(asked, function_id)
-        return self._calls.spawn_once(self, request_id, spawn, SpawnKey.of(body.key, spawn.event, spawn.called_as))
-
-    def _to_spawn(self, body: m.SubmitInputs, function_id: str) -> SpawnedInputs:
-        """Inputs that may be accepted. Raises why not."""
-        app_id = self._catalogue.app_of(function_id).app_id
-        if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
-            raise InvalidError(
-                f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
-            )
-        if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
-            raise refusal
-        self._turnstile.check_stored(0, self._calls.kept_for(self.principal))
-        called_as = body.function_id if body.function_id != function_id else ""
-        event = self._submitted(body, function_id)
-        return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
 from motet.errors import AlreadyExistsError, NotFoundError
 from motet.model.outcome import InputEnd
 from motet.server.clients.asker import Asker
+from motet.server.clients.refusals import refusal
 from motet.store.base import CallStore
 from motet.store.journal import KeptApp
 from motet.wire import report
@@ -22,6 +24,7 @@ from motet.wire.client_messages import (
     Done,
     Outcomes,
     ReplyBody,
+    RequestBody,
     RequestFailed,
     ViewCall,
 )
@@ -30,9 +33,11 @@ MAX_AT_ONCE = 100
 MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 """Whoever asks gets one outcome, and those that follow while they are small."""
 
+_NO_REQUEST: RequestBody = ViewCall("")
+"""Stands for the request in what is logged of one that failed."""
 
-@dataclass(frozen=True, slots=True)
-class SpawnedInputs:
+
+class SpawnedInputs(msgspec.Struct, frozen=True, gc=False):
     """Inputs that are to be accepted: the event that has them run, and what has the engine take such events. `app`: as whose
     they are kept; `called_as`: the alias that their caller used, or empty. `again`: they may have been accepted already."""
 
@@ -127,6 +132,16 @@ class SpawnedCalls:
         self.store.add_inputs(spawn.app, spawn.event.function_id, spawn.event.call_id, len(spawn.event.inputs))
         spawn.run()
         return Done()
+
+    def spawn_all(self, asker: Asker, spawns: Sequence[tuple[int, SpawnedInputs]]) -> None:
+        """As `spawn`, of what one client has asked at the same moment, none of it `again`. Each is answered by itself."""
+        for request_id, spawn in spawns:
+            try:
+                body = self.spawn(asker, request_id, spawn)
+            except Exception as error:
+                body = refusal(_NO_REQUEST, error)
+            if body is not None:
+                asker.reply(request_id, body)
 
     def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
         """As `spawn`, unless a call has this key, which is the answer then. Raises `AlreadyExistsError` if that has other

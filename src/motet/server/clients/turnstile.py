@@ -15,6 +15,8 @@ class Turnstile:
 
     def __init__(self, allowance: Allowance | None) -> None:
         self._allowance = allowance
+        self.is_open = allowance is None
+        """Nothing need be asked. An attribute: each of many spawns would ask."""
         self._open: set[int] = set()
 
     def enter(self, request_id: int, *, accepted: bool = False) -> None:

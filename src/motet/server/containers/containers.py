@@ -69,10 +69,10 @@ class Containers:
         lines: Lines,
         base_env: dict[str, str],
         stop_grace: float,
-        hidden: tuple[str, ...],
+        walling: Walling,
         inherited: Inherited | None = None,
     ) -> None:
-        self.walling = Walling(hidden)
+        self.walling = walling
         self._driver = driver
         self._backend = backend
         self._catalogue = catalogue

@@ -49,10 +49,12 @@ def check_may_call(spec: FunctionSpec) -> None:
 
 
 class Walling:
-    """`hidden`: directories that no container is to see, such as the server's home."""
+    """`hidden`: directories that no container is to see, such as the server's home. `app_users`: this is root, and each app is
+    to have a user of its own without other walls, too."""
 
-    def __init__(self, hidden: tuple[str, ...]) -> None:
+    def __init__(self, hidden: tuple[str, ...], *, app_users: bool = False) -> None:
         self._hidden = hidden
+        self._app_users = app_users
         self._reached: Path | None = None
         self.address = ""
         """Where containers without walls find the server."""
@@ -90,7 +92,17 @@ class Walling:
         env = environment(base, configuration, container_id, gpus)
         if spec.isolation == "bubblewrap":
             env["HOME"] = {**spec.image.env, **spec.env}.get("HOME", "/tmp")
+        elif self._app_users and spec.isolation in (None, "process"):
+            env = {**self.of_app_user(env), **spec.image.env, **spec.env}
         return env
+
+    def of_app_user(self, env: Mapping[str, str]) -> dict[str, str]:
+        """An environment without what is the server's user's; the container puts its own directory in place of a home."""
+        if not self._app_users:
+            return dict(env)
+        return {name: value for name, value in env.items() if name != "HOME"} | dict.fromkeys(
+            ("USER", "LOGNAME"), "motet"
+        )
 
     def launch(
         self,
@@ -103,10 +115,9 @@ class Walling:
     ) -> Launch:
         """What a backend needs to start a container."""
         walls = self.walls(configuration, gpus)
-        within = walls.isolation != "process" and self._reached is not None
         return Launch(
             container_id=container_id,
-            address=f"unix:{_WITHIN}/socket" if within else self.address,
+            address=self._address(walls),
             token=token,
             env=env,
             note=note,
@@ -118,9 +129,11 @@ class Walling:
         """Those of a container of this function."""
         spec = configuration.spec
         isolation = spec.isolation or "process"
-        if isolation == "process":
+        if isolation == "process" and not self._app_users:
             return Walls()
         shown = (Mount(source=path, target=path) for path in _shown(configuration))
+        if isolation == "process":
+            return self._of_app_user(_uid(configuration), *shown)
         if isolation == "oci":
             return Walls(
                 isolation=isolation,
@@ -142,25 +155,42 @@ class Walling:
     ) -> tuple[str, TemplateSpec]:
         """For what runs no function: where it finds the server, and what it is forked from, within walls that show nothing of a
         program but what its image adds."""
-        if isolation == "process":
+        if isolation == "process" and not self._app_users:
             return self.address, PLAIN_TEMPLATE
-        files = (Mount(source=it.source, target=it.target) for it in image.files)
-        address = self.address if self._reached is None else f"unix:{_WITHIN}/socket"
+        files = [Mount(source=it.source, target=it.target) for it in image.files]
         if isolation == "oci" and image.oci is not None:
             runtime = Mount(source=image.oci.runtime, target=image.oci.runtime_at)
             walls = Walls(isolation=isolation, mounts=(*self._server(), runtime, *files), network=network)
             env = encoded(dict(image.oci.env))
             python, name = image.oci.python, image.oci.name
-            return address, TemplateSpec(walls=walls, python=python, image=name, env=env, with_entrypoint=False)
-        shown = _outermost(_of_environment(image.python)) if image.python else []
-        walls = Walls(
-            isolation=isolation,
-            mounts=(*self._server(), *(Mount(source=path, target=path) for path in shown), *files),
-            network=network,
-            uid=_uid_of(whose) if os.geteuid() == 0 else None,
-            hidden=self._hidden,
-        )
-        return address, TemplateSpec(walls=walls)
+            template = TemplateSpec(walls=walls, python=python, image=name, env=env, with_entrypoint=False)
+            return self._address(walls), template
+        shown = [
+            Mount(source=path, target=path)
+            for path in (_outermost(_of_environment(image.python)) if image.python else [])
+        ]
+        if isolation == "process":
+            walls = self._of_app_user(_uid_of(whose), *shown)
+        else:
+            walls = Walls(
+                isolation=isolation,
+                mounts=(*self._server(), *shown, *files),
+                network=network,
+                uid=_uid_of(whose) if os.geteuid() == 0 else None,
+                hidden=self._hidden,
+            )
+        return self._address(walls), TemplateSpec(walls=walls)
+
+    def _of_app_user(self, uid: int, *shown: Mount) -> Walls:
+        """It sees the server's socket where that is: its mounts are for what is below directories that only root can enter."""
+        socket = (Mount(source=each.source, target=each.source) for each in self._server())
+        return Walls(uid=uid, mounts=(*socket, *shown))
+
+    def _address(self, walls: Walls) -> str:
+        """Where a container finds the server."""
+        if self._reached is None or walls == Walls():
+            return self.address
+        return f"unix:{self._reached if walls.own_user is not None else _WITHIN}/socket"
 
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
-from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError
-from motet.model.function import FunctionVariant
+from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError, ServiceError
 from motet.model.ids import made_at
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
@@ -22,6 +21,7 @@ from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.kept_call import is_kept, kept_call, variant_of, with_inputs
 from motet.server.journal.noted_deliveries import NotedDeliveries
 from motet.store.base import CallStore
 from motet.store.blob_reference import left_to_journal
@@ -52,11 +52,11 @@ from motet.wire.client_messages import (
 
 T = TypeVar("T")
 
-_encode = msgspec.msgpack.Encoder().encode
-read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
-
 MOST_IN_TURN = 200
 """Requests whose inputs the engine takes in one turn: others wait meanwhile."""
+
+MOST_TOGETHER_BYTES = 1024 * 1024
+"""Of the arguments of calls that are kept together, about."""
 
 MOST_ARGUMENTS_BYTES = 16 * 1024 * 1024
 """Of the arguments of a function's waiting inputs, about, that are in memory, too: more are read when their turn comes."""
@@ -115,7 +115,7 @@ class DurableCalls(SpawnedCalls):
                 self._reply(asker, request_id, found)
             else:
                 new = [each for each in spawn.event.inputs if each.index not in found]
-                self._accept(asker, request_id, _with(spawn, new))
+                self._accept(asker, request_id, with_inputs(spawn, new))
 
         self._keeper.ask(lambda journal: journal.known(call_id, indices), known)
         return None
@@ -153,11 +153,58 @@ class DurableCalls(SpawnedCalls):
                 self._accepted.append(self._renamed(spawn) if is_gone else spawn)
             self._answer(asker, request_id, _DONE if key is None else CallSpawned(event.call_id))
 
-        call = self._kept_call(spawn, now)
+        call = kept_call(spawn, now, variant_of(event.function_id, self._functions))
         if key is not None:
             call = msgspec.structs.replace(call, key=key.name, digest=key.digest)
         entries: list[Entry] = [CallMade(call), InputsAdded(event.call_id, event.inputs, now)]
         self._keeper.keep(entries, kept)
+
+    def spawn_all(self, asker: Asker, spawns: Sequence[tuple[int, SpawnedInputs]]) -> None:
+        """See `SpawnedCalls`. What fits into a turn of the engine is kept together, and told of together."""
+        part: list[tuple[int, SpawnedInputs]] = []
+        size = 0
+        for each in spawns:
+            for new in each[1].event.inputs:
+                size += len(new.payload)
+            part.append(each)
+            if len(part) == MOST_IN_TURN or size > MOST_TOGETHER_BYTES:
+                self._accept_all(asker, part)
+                part, size = [], 0
+        if part:
+            self._accept_all(asker, part)
+
+    def _accept_all(self, asker: Asker, spawns: list[tuple[int, SpawnedInputs]]) -> None:
+        now = self._clock.wall_now()
+        entries: list[Entry] = []
+        variants: dict[str, tuple[str, bytes]] = {}
+        for _, spawn in spawns:
+            event = spawn.event
+            variant = variants.get(event.function_id)
+            if variant is None:
+                variant = variants[event.function_id] = variant_of(event.function_id, self._functions)
+            entries.append(CallMade(kept_call(spawn, now, variant)))
+            entries.append(InputsAdded(event.call_id, event.inputs, now))
+        self._keeper.keep(entries, partial(self._kept_all, asker, spawns))
+
+    def _kept_all(self, asker: Asker, spawns: list[tuple[int, SpawnedInputs]], error: Error | None) -> None:
+        if error is not None:
+            if len(spawns) > 1 and not isinstance(error, ServiceError):  # one of them is at fault
+                for request_id, spawn in spawns:
+                    self._accept(asker, request_id, spawn)
+            else:
+                for request_id, _ in spawns:
+                    self._reply(asker, request_id, error)
+            return
+        gone: dict[str, bool] = {}
+        for _, spawn in spawns:
+            event = spawn.event
+            if not event.inputs:
+                continue
+            is_gone = gone.get(event.function_id)
+            if is_gone is None:
+                is_gone = gone[event.function_id] = not self._functions.takes(event.function_id)
+            self._accepted.append(self._renamed(spawn) if is_gone and spawn.called_as else spawn)
+        self._answers.add_all(asker, [request_id for request_id, _ in spawns], _DONE)
 
     def _told(self) -> None:
         """All that a commit has kept is known here: have it run, and answer."""
@@ -194,25 +241,7 @@ class DurableCalls(SpawnedCalls):
             function_id = self._resolve(spawn.called_as)
         except NotFoundError:
             return spawn
-        return replace(spawn, event=msgspec.structs.replace(spawn.event, function_id=function_id))
-
-    def _kept_call(self, spawn: SpawnedInputs, now: float) -> KeptCall:
-        event = spawn.event
-        bound = self._functions.variant(event.function_id)
-        return KeptCall(
-            event.call_id,
-            spawn.app,
-            event.function_id,
-            event.method,
-            event.client if event.principal is None else event.principal,
-            now,
-            spawn.called_as,
-            event.parent_input_id or "",
-            event.trace,
-            event.at_most_once,
-            variant_of="" if bound is None else bound.base,
-            variant=b"" if bound is None else _encode(bound.variant),
-        )
+        return msgspec.structs.replace(spawn, event=msgspec.structs.replace(spawn.event, function_id=function_id))
 
     def view(self, asker: Asker, request_id: int, body: ViewCall, by: int | None) -> ReplyBody | None:
         """See `SpawnedCalls`. It is answered when all that was said before is kept."""
@@ -334,7 +363,7 @@ class DurableCalls(SpawnedCalls):
         """See `SpawnedCalls`."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[bool | Error] = loop.create_future()
-        self._keeper.ask(lambda journal: any(_has(journal, each) for each in call_ids), _settling(found))
+        self._keeper.ask(lambda journal: any(is_kept(each, journal) for each in call_ids), _settling(found))
         if isinstance(was_there := await found, Error):
             raise was_there
         done: asyncio.Future[Error | None] = loop.create_future()
@@ -353,14 +382,6 @@ class DurableCalls(SpawnedCalls):
             self._keeper.owe([AppGone(app_id)])
 
 
-def _has(journal: Journal, call_id: str) -> bool:
-    try:
-        journal.call(call_id)
-    except NotFoundError:
-        return False
-    return True
-
-
 def _settling(future: asyncio.Future[T]) -> Callable[[T], None]:
     return lambda result: None if future.done() else future.set_result(result)
 
@@ -371,8 +392,3 @@ _NO_REQUEST: RequestBody = ViewCall("")
 
 def _not_here(call_id: str) -> NotFoundError:
     return NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")
-
-
-def _with(spawn: SpawnedInputs, inputs: list[NewInput]) -> SpawnedInputs:
-    event = msgspec.structs.replace(spawn.event, inputs=inputs, again=False)
-    return SpawnedInputs(event, spawn.take, spawn.app, spawn.called_as)

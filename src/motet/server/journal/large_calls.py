@@ -4,7 +4,6 @@ these is a reference."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -58,6 +57,16 @@ class LargeCalls(DurableCalls):
             go_on()
         return None
 
+    def spawn_all(self, asker: Asker, spawns: Sequence[tuple[int, SpawnedInputs]]) -> None:
+        """See `SpawnedCalls`. Those with large arguments go by themselves: they are kept when these are."""
+        large = self._payloads.large_among(spawns)
+        if large:
+            for request_id, spawn in spawns:
+                if request_id in large:
+                    self.spawn(asker, request_id, spawn)
+            spawns = [each for each in spawns if each[0] not in large]
+        super().spawn_all(_Reader(asker, self._payloads), spawns)
+
     def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
         """See `SpawnedCalls`."""
         self._with_references(
@@ -97,7 +106,7 @@ class LargeCalls(DurableCalls):
                 payloads.drop([it for index, it in by_index.items() if index not in mine])
 
             event = msgspec.structs.replace(spawn.event, inputs=inputs)
-            accept(_Witness(asker, request_id, refused), replace(spawn, event=event))
+            accept(_Witness(asker, request_id, refused), msgspec.structs.replace(spawn, event=event))
 
         payloads.keep_arguments(call_id, large, kept)
 
@@ -208,7 +217,7 @@ class _Reader:
 
     def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
         """See `Asker`. Those with large results come when these have been read."""
-        plain = [each for each in answers if _references(each[1]) is None]
+        plain = [each for each in answers if not isinstance(each[1], Outcomes) or _references(each[1]) is None]
         if plain:
             self._asker.reply_all(plain)
         if len(plain) < len(answers):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from motet.errors import Error, NotFoundError, ResourceExhaustedError, ServiceError
+from motet.server.clients.spawned import SpawnedInputs
 from motet.server.driver import logger
 from motet.server.journal.arguments_ahead import ArgumentsAhead
 from motet.store.blob_places import THRESHOLD, BlobPlaces
@@ -66,6 +67,15 @@ class LargePayloads:
     def is_large(self, payload: bytes) -> bool:
         """Whether it is to be a blob, as far as blobs can be kept."""
         return len(payload) > self._threshold or payload.startswith(MARKER)
+
+    def large_among(self, spawns: Iterable[tuple[int, SpawnedInputs]]) -> set[int]:
+        """The numbers of those that have large arguments: as a rule, of many small ones none."""
+        threshold, large = self._threshold, set[int]()
+        for number, spawn in spawns:
+            for new in spawn.event.inputs:
+                if len(new.payload) > threshold or new.payload.startswith(MARKER):
+                    large.add(number)
+        return large
 
     def takes(self, call_id: str) -> bool:
         """Whether payloads of this call can be kept as blobs."""

@@ -15,8 +15,9 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.clock import Clock
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
-from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, read_variant
+from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES
 from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.kept_call import read_variant
 from motet.store.blob_reference import IN_JOURNAL, as_kept
 from motet.store.journal import InputsEnded, Journal, KeptCall, UnfinishedInput
 from motet.wire import report

@@ -13,6 +13,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
+from motet.server.containers.walling import Walling
 from motet.server.driver import Driver
 from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
@@ -64,16 +65,19 @@ class Launched:
         stop_grace: float,
         hidden: tuple[str, ...],
         inherited: Inherited | None,
+        *,
+        app_users: bool,
     ) -> None:
+        walling = Walling(hidden, app_users=app_users)
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, hidden),
+            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, walling),
             inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
-        walls = SandboxWalls(catalogue.levels, self.containers.walling)
+        walls = SandboxWalls(catalogue.levels, walling)
         self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
         self.requests = SandboxRequests(self.sandboxes, SandboxImages(images.builder, builds=images.builds))
         self._driver, self._backend, self._held = driver, backend, theirs

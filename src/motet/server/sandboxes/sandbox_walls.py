@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from motet.backends.base import Launch
+from motet.errors import InvalidError
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits
 from motet.model.sandbox import SandboxSpec
 from motet.server.apps.levels import LevelsHere
@@ -22,7 +23,13 @@ class SandboxWalls:
 
     def level(self, spec: SandboxSpec) -> Isolation:
         """The isolation level that it runs on. Raises `InvalidError` for what that cannot give: less would be no answer."""
-        return self._levels.of(named(spec), spec.isolation, block_network=spec.block_network, what="sandbox")
+        isolation = self._levels.of(named(spec), spec.isolation, block_network=spec.block_network, what="sandbox")
+        if isolation == "oci" and (spec.encrypted_ports or spec.unencrypted_ports):
+            raise InvalidError(
+                f"{named(spec)}: containers of the isolation level 'oci' have a network of their own, and no tunnel leads "
+                'to a port there yet: use isolation="bubblewrap" for encrypted_ports and unencrypted_ports'
+            )
+        return isolation
 
     def launch(
         self,
