@@ -14,7 +14,8 @@ import pytest
 
 import motet
 from motet.model.hidden import HIDDEN, fields_of
-from motet.model.image import AddedFiles, LocalFiles
+from motet.model.image import AddedFiles
+from motet.model.local_files import LocalFiles
 
 
 def _classes() -> Iterator[type]:

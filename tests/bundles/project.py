@@ -10,7 +10,8 @@ from types import ModuleType
 
 from motet.bundles.bundle import Bundle, bundled
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
-from motet.model.image import ImageSpec, LocalFiles
+from motet.model.image import ImageSpec, Step
+from motet.model.local_files import LocalFiles
 
 
 class Project:
@@ -23,6 +24,7 @@ class Project:
         self.modules: dict[str, object] = {}
         self.sys_path = [self.work]
         self.files: list[LocalFiles] = []
+        self.steps: tuple[Step, ...] = ()
         self.main: ImportedDefinition | None = None
         self.definition = ImportedDefinition(module="no", qualname="no")
         self.env: dict[str, str] = {}
@@ -67,7 +69,7 @@ class Project:
             name="f",
             app_name="shop",
             definition=self.definition,
-            image=ImageSpec(files=tuple(self.files), env=self.env),
+            image=ImageSpec(files=tuple(self.files), env=self.env, steps=self.steps),
             env=self.env,
         )
         return AppSpec(

@@ -13,7 +13,8 @@ from motet.context import sources
 from motet.errors import InvalidError
 from motet.model import bundle as limits
 from motet.model.function import ImportedDefinition, SerializedDefinition
-from motet.model.image import LocalFiles
+from motet.model.image import AddedFiles, Dockerfile, DockerfileLines
+from motet.model.local_files import LocalFiles
 
 from .project import Project
 
@@ -252,7 +253,7 @@ def test_a_file_lies_below_the_working_directory(project: Project, target: str, 
     project.files = [added(project, "file", "conf/settings.toml", target)]
     assert project.travels() == {place: "conf/settings.toml"}
     spec, bundle = project.bundled()
-    assert spec.functions[0].image.files == ()
+    assert spec.functions[0].image.files == (LocalFiles(kind="file", source=place, target=target),)
     assert [line.partition("find it at ")[2] for line in bundle.notes] == (
         [f"{place.removeprefix('work/project/')!r} in their working directory, not at {target}"]
         if target[0] == "/"
@@ -407,3 +408,28 @@ def test_the_same_source_is_the_same_bundle_wherever_it_lies(project: Project, t
     one, another = project.bundled(), other.bundled()
     assert one[1].manifest.digest == another[1].manifest.digest
     assert one[0] == another[0]
+
+
+def test_what_a_dockerfile_builds_from_travels_with_it(project: Project) -> None:
+    project.write("context/a.txt", "context/b.tmp", "named.txt")
+    context, named = str(project.directory / "context"), str(project.directory / "named.txt")
+    project.steps = (
+        Dockerfile(path="Dockerfile", text="FROM x", context=context, ignore=("*.tmp",)),
+        DockerfileLines(lines=("COPY n /n",), context_files={"n": named}),
+        AddedFiles(files=(added(project, "file", "named.txt", "/data/n"),), is_copied=True, way="copy_local_file"),
+    )
+    project.files = [added(project, "file", "named.txt", "/data/n")]
+    spec, _ = project.bundled()
+    whole, lines, files = spec.functions[0].image.steps
+    assert isinstance(whole, Dockerfile)
+    assert isinstance(lines, DockerfileLines)
+    assert isinstance(files, AddedFiles)
+    assert set(project.travels()) == {
+        f"{whole.context}/a.txt",
+        lines.context_files["n"],
+        files.files[0].source,
+    }
+    assert not any(each.startswith("/") for each in project.travels())
+    project.steps = (Dockerfile(path="Dockerfile", text="FROM x", context="/no/such/place"),)
+    with pytest.raises(InvalidError, match=r"Image.from_dockerfile: there is no file or directory /no/such/place"):
+        project.bundled()

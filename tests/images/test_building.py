@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -187,6 +190,37 @@ def test_a_function_runs_once_in_the_environment_while_it_is_built(
     failing = Recipe.of(image.run_function(two.fail).spec)
     with pytest.raises(ImageBuildError, match=r"(?s)Image.run_function fail failed \(exit status 1\):.*ValueError: no"):
         Build(failing, cache, place, told.append).made()
+
+
+@contextmanager
+def small_disk(directory: Path, size: str) -> Iterator[None]:
+    """A file system of its own, of so many bytes, until the block ends."""
+    directory.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def test_a_disk_that_is_full_in_mid_build_is_told_and_what_there_is_goes_on(
+    cache: EnvironmentCache, index: Index
+) -> None:
+    if "heavy" not in index.pages:
+        index.add("heavy", "1.0", source=f"WEIGHT = {'x' * 2**23!r}\n")
+    with small_disk(cache.directory, "4m"):
+        before = made(cache, IMAGE.pip_install("kite==1.0"))
+        with pytest.raises(
+            ImageBuildError, match=r"(?s)a disk is full \(.*nothing is kept.*`motet image prune`.*No space"
+        ):
+            made(cache, IMAGE.pip_install("heavy"))
+        assert list(cache.building.iterdir()) == []
+        assert [each.built.digest for each in cache.listed()] == [before.digest]
+        assert says(before, KITE) == "1.0 1.1"
+        assert made(cache, IMAGE.pip_install("kite==2.0")) != before
+        cache.release()
 
 
 def test_a_disk_that_cannot_be_written_is_told(cache: EnvironmentCache) -> None:

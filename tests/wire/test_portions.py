@@ -207,7 +207,7 @@ def test_the_room_in_a_frame_is_enough_for_the_largest_payload_and_all_that_goes
         Output([Written(float("nan"), "", -1, "stdout", [])]),
         m.Request(1, PutItems("qu-1", "", [bytes(2**20 + 1)], False)),
     ],
-    ids=str,
+    ids=lambda message: type(message).__name__,  # their values have up to a megabyte
 )
 def test_what_no_store_takes_is_refused_at_the_door(message: Any) -> None:
     with pytest.raises(ConnectionError, match="Expected"):

@@ -19,7 +19,8 @@ from motet.bundles.pieces import FoundFile
 from motet.errors import InvalidError
 from motet.model.bundle import WORK, Manifest
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
-from motet.model.image import ImageSpec, LocalFiles, PreparingFunction
+from motet.model.image import AddedFiles, Dockerfile, DockerfileLines, ImageSpec, PreparingFunction, Step
+from motet.model.local_files import LocalFiles
 
 _IS_POSIX = os.name == "posix"
 """Where paths of the environment mean anything to servers; elsewhere containers have the server's alone."""
@@ -55,6 +56,8 @@ class _Packing:
         self._ignored: dict[str, tuple[str, ...]] = {}
         self._more_paths: list[str] = []
         self._archives: dict[str, str] = {}
+        self._placed: dict[LocalFiles, LocalFiles] = {}
+        self._contexts: dict[str, str] = {}
         self._packages: dict[str, str] = {}
         """Packages with an `__init__.py`, by name: their places in the bundle."""
         added = list(dict.fromkeys(it for function in spec.functions for it in function.image.files))
@@ -70,6 +73,9 @@ class _Packing:
         for files in added:
             if files.kind != "module":
                 self._add_files(files)
+        for function in spec.functions:
+            for step in function.image.of_kind(Dockerfile) + function.image.of_kind(DockerfileLines):
+                self._add_context(step)
         for root in roots:
             place = self._layout.place(root)
             if place is not None and place not in self._more_paths and self._is_used(place):
@@ -166,10 +172,11 @@ class _Packing:
     def _add_files(self, files: LocalFiles) -> None:
         where = f"add_local_{'file' if files.kind == 'file' else 'dir'}({files.source!r}, {files.target!r})"
         place = self._target(files.target, where)
-        if posixpath.isabs(files.target):
+        self._placed[files] = replace(files, source=place)
+        if posixpath.isabs(files.target) and self._has_process(files):
             there = posixpath.relpath(place, self._layout.current)
             self.notes.append(
-                f"{where}: containers are processes of the server's machine, and find it at {there!r} in their working "
+                f"{where}: containers that are processes of the server's machine find it at {there!r} in their working "
                 f"directory, not at {files.target}"
             )
         if files.kind == "file" and os.path.isfile(files.source):
@@ -178,6 +185,26 @@ class _Packing:
             self.collection.add_directory(files.source, place, files.ignore, hidden=True)
         else:
             raise InvalidError(f"{where}: there is no {files.kind} {files.source}")
+
+    def _has_process(self, files: LocalFiles) -> bool:
+        """Whether it may be for containers that see the server's machine as it is."""
+        return any(
+            files in function.image.files and function.isolation in (None, "process")
+            for function in self._spec.functions
+        )
+
+    def _add_context(self, step: Dockerfile | DockerfileLines) -> None:
+        """What the paths in a Dockerfile are relative to, and files it names: the server builds from them."""
+        for context in filter(None, (step.context, *_context_files(step).values())):
+            if context in self._contexts:
+                continue
+            place = self._contexts[context] = f"{self._layout.another()}/{os.path.basename(context) or 'context'}"
+            if os.path.isdir(context):
+                self.collection.add_directory(context, place, step.ignore, hidden=True)
+            elif os.path.isfile(context):
+                self.collection.add_file(context, place)
+            else:
+                raise InvalidError(f"Image.{step.method}: there is no file or directory {context}")
 
     def _target(self, target: str, where: str) -> str:
         """Absolute ones are taken below the working directory: containers are processes, and have no root of their own."""
@@ -213,13 +240,22 @@ class _Packing:
         )
 
     def _packed_image(self, image: ImageSpec) -> ImageSpec:
-        steps = (
-            replace(step, file=self.collection.place_of(step.file) or "")
-            if isinstance(step, PreparingFunction)
-            else step
-            for step in image.steps
+        files = tuple(self._placed[it] for it in image.files if it in self._placed)
+        return replace(
+            image, env=self._moved_environment(image.env), files=files, steps=tuple(map(self._packed_step, image.steps))
         )
-        return replace(image, env=self._moved_environment(image.env), files=(), steps=tuple(steps))
+
+    def _packed_step(self, step: Step) -> Step:
+        if isinstance(step, PreparingFunction):
+            return replace(step, file=self.collection.place_of(step.file) or "")
+        if isinstance(step, AddedFiles):
+            return replace(step, files=tuple(self._placed.get(it, it) for it in step.files))
+        if isinstance(step, Dockerfile):
+            return replace(step, context=self._contexts.get(step.context, ""))
+        if isinstance(step, DockerfileLines):
+            named = {there: self._contexts[here] for there, here in step.context_files.items()}
+            return replace(step, context=self._contexts.get(step.context, ""), context_files=named)
+        return step
 
     def _moved_environment(self, env: dict[str, str]) -> dict[str, str]:
         """Processes that containers start look for modules where those of the program do."""
@@ -250,6 +286,10 @@ class _Packing:
 
     def _is_used(self, place: str) -> bool:
         return place in self.collection.directories
+
+
+def _context_files(step: Dockerfile | DockerfileLines) -> dict[str, str]:
+    return step.context_files if isinstance(step, DockerfileLines) else {}
 
 
 def _modules_of(files: Iterable[LocalFiles]) -> list[LocalFiles]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -24,6 +25,8 @@ from motet.images.programs import Programs
 from motet.images.recipe import Recipe
 from motet.images.resolution import build_variables, resolved
 from motet.model.image import BuildPlace, PreparingFunction, PythonPackages
+
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 class Build:
@@ -51,7 +54,19 @@ class Build:
                 with log.open("w", encoding="utf-8", errors="replace") as file:
                     return self._logged(file, held)
             except OSError as error:
-                raise ImageBuildError(f"the environment cannot be built: {error}") from error
+                raise self._explained(ImageBuildError(f"the environment cannot be built: {error}")) from error
+            except ImageBuildError as error:
+                raise self._explained(error) from error.__cause__
+
+    def _explained(self, error: ImageBuildError) -> ImageBuildError:
+        """With what to do where the disk is full."""
+        if not _FULL.search(str(error)):
+            return error
+        left = shutil.disk_usage(self._cache.directory).free / 2**20
+        return ImageBuildError(
+            f"a disk is full ({self._cache.directory} has {left:.0f} MiB left); nothing is kept of this build. `motet image "
+            f"prune` removes environments that nobody needs, and `uv cache clean` what uv keeps: {error}"
+        )
 
     def _logged(self, log: TextIO, held: int) -> Environment:
         def told(line: str) -> None:
@@ -109,7 +124,7 @@ class Build:
             env = {name: value for step in steps for name, value in build_variables(step).items()}
             programs.uv(
                 *("pip", "sync", "--compile-bytecode", "--python", str(made / "bin" / "python")),
-                *UvOptions.together(UvOptions.of(step) for step in steps).arguments(),
+                *UvOptions.together(UvOptions.of(step) for step in steps).arguments(is_locked=True),
                 str(made / "lock.txt"),
                 what="installing packages",
                 env=env,

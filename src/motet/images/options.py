@@ -29,7 +29,8 @@ _WITH_VALUE = {
 
 @dataclass(slots=True)
 class UvOptions:
-    """Where packages come from, and what else holds for a step. `index_url`: "" is the usual index."""
+    """Where packages come from, and what else holds for a step. `index_url`: "" is the usual index. `best_of_all`: the newest
+    version of all indexes is taken, as pip does, and not what the first index has that knows the package, as uv does."""
 
     index_url: str = ""
     extra: list[str] = field(default_factory=list)
@@ -37,6 +38,7 @@ class UvOptions:
     trusted: list[str] = field(default_factory=list)
     pre: bool = False
     without_dependencies: bool = False
+    best_of_all: bool = False
     more: list[str] = field(default_factory=list)
 
     @classmethod
@@ -51,6 +53,11 @@ class UvOptions:
             for line in step.lines:
                 if line.startswith("-") and not line.startswith(("-e", "--editable", "--hash")):
                     found._read(shlex.split(line))
+            found.best_of_all = bool(found.extra) and step.method != "uv_pip_install"
+        else:
+            found.extra = list(step.indexes)
+            # The lock file says the versions; of equal ones that of the project's own source is taken.
+            found.best_of_all = bool(found.extra and step.lock)
         return found
 
     def _read(self, words: Iterable[str]) -> None:
@@ -73,8 +80,8 @@ class UvOptions:
         else:
             getattr(self, what).append(value)
 
-    def arguments(self) -> Iterator[str]:
-        """What uv is told."""
+    def arguments(self, *, is_locked: bool = False) -> Iterator[str]:
+        """What uv is told. `is_locked`: hashes say which files are meant, on whichever index they are."""
         if self.index_url:
             yield from ("--default-index", self.index_url)
         for option, values in (("--index", self.extra), ("--find-links", self.find_links)):
@@ -82,7 +89,7 @@ class UvOptions:
                 yield from (option, value)
         for host in dict.fromkeys(self.trusted):
             yield from ("--allow-insecure-host", host)
-        if self.extra:  # as pip does: the best version of all indexes, and not only what the first one has
+        if self.best_of_all or (is_locked and self.extra):
             yield from ("--index-strategy", "unsafe-best-match")
         if self.pre:
             yield "--prerelease=allow"
@@ -90,7 +97,8 @@ class UvOptions:
 
     @classmethod
     def together(cls, steps: Iterable[UvOptions]) -> UvOptions:
-        """Those of several steps, of which each finds its packages as if it were alone."""
+        """Those of several steps, of which each finds its packages. Where one has an index of its own, what that knows comes
+        from there: nobody is to take its place by a newer version elsewhere."""
         steps = list(steps)
         found = cls()
         urls = list(dict.fromkeys(each.index_url for each in steps))
@@ -98,6 +106,7 @@ class UvOptions:
             found.index_url = urls[0]
         else:
             found.extra += [url for url in urls if url]
+        found.best_of_all = len(urls) == 1 and any(each.best_of_all for each in steps)
         for each in steps:
             found.extra += each.extra
             found.find_links += each.find_links

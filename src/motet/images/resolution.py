@@ -14,6 +14,8 @@ from motet.model.image import LockedProject, PythonPackages
 
 Steps = Sequence[tuple[PythonPackages | LockedProject, tuple[str, ...]]]
 """Steps with their requirements."""
+Attempt = tuple[Steps, Sequence[str], Sequence[str]]
+"""Steps, the constraints that hold, and the options of uv."""
 
 _NAME = re.compile(r"^(?:-e\s+)?([A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -37,27 +39,45 @@ def resolved(recipe: Recipe, python: str, constraints: Sequence[str], programs: 
         done.append((step, lines))
         together = list(UvOptions.together(UvOptions.of(each) for each, _ in done).arguments())
         held = [*constraints, *step.constraints]
+        own: Attempt = [(step, lines)], held, list(options.arguments())
         # With what was chosen before; or else with what was asked for before; or else by itself, as pip does it.
-        attempts = [(done, [*held, *_pins(lock)]), (done, held), ([(step, lines)], held)] if lock else [(done, held)]
-        lock = _merged(lock, _first(attempts, together, python, programs, place, env))
+        attempts: list[Attempt] = [(done, [*held, *_pins(lock)], together)]
+        if lock:
+            attempts += [(done, held, together), own]
+        found = _apart(lock, own, together, python, programs, place, env)
+        lock = _merged(lock, found or _first(attempts, python, programs, place, env))
     return lock
 
 
-def _first(
-    attempts: Sequence[tuple[Steps, Sequence[str]]],
-    options: Sequence[str],
+def _apart(
+    lock: str,
+    own: Attempt,
+    together: Sequence[str],
     python: str,
     programs: Programs,
     place: Path,
     env: dict[str, str],
 ) -> str:
+    """Of a step that takes its packages from elsewhere than those before it: its own lock, if it has nothing in common with
+    theirs, so that none of the indexes is asked for what another one is for; "" otherwise."""
+    steps, constraints, options = own
+    if not lock or list(options) == list(together):
+        return ""
+    try:
+        found = _compiled(steps, constraints, options, python, programs, place, env)
+    except ImageBuildError:
+        return ""
+    return "" if _entries(found).keys() & _entries(lock).keys() else found
+
+
+def _first(attempts: Sequence[Attempt], python: str, programs: Programs, place: Path, env: dict[str, str]) -> str:
     """The lock of the first of these that can be resolved. Raises what keeps the last one from it."""
-    for steps, constraints in attempts[:-1]:
+    for steps, constraints, options in attempts[:-1]:
         try:
             return _compiled(steps, constraints, options, python, programs, place, env)
         except ImageBuildError:
             programs.told("That does not go with what earlier steps have chosen: it is chosen anew")
-    steps, constraints = attempts[-1]
+    steps, constraints, options = attempts[-1]
     return _compiled(steps, constraints, options, python, programs, place, env)
 
 

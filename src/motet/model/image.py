@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Literal, TypeAlias, TypeVar
 
@@ -9,22 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from motet.model.hidden import hides_secrets
+from motet.model.local_files import LocalFiles
 from motet.model.oci_image import OciImage
 
 S = TypeVar("S", bound="BuildStep")
-
-
-class LocalFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image adds from the machine it is written on: a file or directory by its absolute path, with the one at which
-    containers are to find it (`target`), or a module by its name. `ignore`: patterns of what stays at home."""
-
-    kind: Literal["file", "directory", "module"]
-    source: str
-    target: str = ""
-    ignore: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return " ".join((self.source, *given(self.target)))
 
 
 @hides_secrets
@@ -165,7 +154,7 @@ class PythonPackages(PackageStep, frozen=True, kw_only=True, tag="pip_install"):
 class LockedProject(PackageStep, frozen=True, kw_only=True, tag="project"):
     """What a project depends on, as its lock file says. `pyproject` and `lock`: what stands in the two files; empty: there is
     none, or it was not read. `lines` are the project's own requirements. Of a Poetry project, `constraints` are the versions in
-    its lock file. `frozen`: the lock file is taken as it is."""
+    its lock file, and `indexes` its sources beside the usual one. `frozen`: the lock file is taken as it is."""
 
     tool: Literal["uv", "poetry"] = "uv"
     directory: str
@@ -178,6 +167,7 @@ class LockedProject(PackageStep, frozen=True, kw_only=True, tag="project"):
     frozen: bool = True
     extra_options: str = ""
     tool_version: str = ""
+    indexes: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -346,6 +336,14 @@ class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     def of_kind(self, kind: type[S]) -> tuple[S, ...]:
         """Its steps of one kind, in order."""
         return tuple(step for step in self.steps if isinstance(step, kind))
+
+    @property
+    def workdir(self) -> str:
+        """Where its containers begin, as its steps say one after the other; "": where the program is."""
+        found = ""
+        for step in self.of_kind(WorkingDirectory):
+            found = posixpath.join(found, step.path)
+        return posixpath.normpath(found) if found else ""
 
     def not_anew(self) -> ImageSpec:
         """The same, of which what was built before serves, also if it was to be taken anew then."""

@@ -176,6 +176,7 @@ class _ContainerLife:
             surroundings.enter_program(configuration)
         else:
             self._snapshot.restore()
+        surroundings.enter_workdir(configuration)
         surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
         self._spec = configuration.spec
         if configuration.survives:

@@ -14,15 +14,8 @@ from motet.errors import ImageBuildError, InvalidError, ServiceError
 from motet.images.oci.build import BuildStop
 from motet.images.oci.context import digest, located
 from motet.images.oci.stages import Copied
-from motet.model.image import (
-    AddedFiles,
-    ImageSpec,
-    LocalFiles,
-    PythonPackages,
-    RegistryImage,
-    ShellCommands,
-    Step,
-)
+from motet.model.image import AddedFiles, ImageSpec, PythonPackages, RegistryImage, ShellCommands, Step
+from motet.model.local_files import LocalFiles
 
 from .fake_engine import Machine
 

@@ -22,7 +22,6 @@ from motet.model.image import (
     DockerfileLines,
     Entrypoint,
     ImageSpec,
-    LocalFiles,
     LockedProject,
     NamedImage,
     PreparingFunction,
@@ -35,6 +34,7 @@ from motet.model.image import (
     Variables,
     WorkingDirectory,
 )
+from motet.model.local_files import LocalFiles
 
 GOLDEN = Path(__file__).with_name("golden.txt")
 AROUND = Surroundings(

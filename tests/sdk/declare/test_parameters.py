@@ -127,7 +127,9 @@ def test_parameters_have_at_most_16_kib() -> None:
         encoded_parameters(checked_parameters(specs, {"a": bytes(17 * 1024)}, "C"), "C")
 
 
-@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63), -(2**63) - 1, 10**400])
+@pytest.mark.parametrize(
+    "value", [2**63, 2**64, -(2**63), -(2**63) - 1, 10**400], ids=["2**63", "2**64", "-2**63", "-2**63-1", "10**400"]
+)
 def test_an_int_is_of_64_bits_or_refused_where_the_object_is_made(value: int) -> None:
     specs = (ParameterSpec(name="a", type_name="int"),)
     values = checked_parameters(specs, {"a": value}, "C")

@@ -15,7 +15,6 @@ from motet.model.image import (
     DebianSlim,
     Dockerfile,
     ImageSpec,
-    LocalFiles,
     LockedProject,
     PreparingFunction,
     PythonPackages,
@@ -24,7 +23,7 @@ from motet.model.image import (
     Variables,
     WorkingDirectory,
 )
-from motet.sdk.options.requirements import missing_files
+from motet.model.local_files import LocalFiles
 
 
 def test_steps_are_recorded_in_order() -> None:
@@ -111,10 +110,12 @@ def test_what_is_added_of_this_machine_is_known_by_absolute_paths_and_by_what_is
         LocalFiles(kind="module", source="one", ignore=("data/**",)),
         LocalFiles(kind="module", source="two", ignore=("data/**",)),
     )
-    assert missing_files(image.spec) == [
-        f"/root/a.toml is not on this machine, {tmp_path}/a.toml is",
-        f"conf is not on this machine, {tmp_path} is",
-    ]
+
+
+def test_containers_begin_where_the_steps_lead_one_after_the_other() -> None:
+    assert IMAGE.spec.workdir == ""
+    assert IMAGE.workdir("/srv").workdir("shop/").spec.workdir == "/srv/shop"
+    assert IMAGE.workdir("/srv").workdir("/other").spec.workdir == "/other"
 
 
 @pytest.mark.parametrize(

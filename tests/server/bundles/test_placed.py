@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
-from motet.model.image import ImageSpec
+from motet.model.image import AddedFiles, Dockerfile, DockerfileLines, ImageSpec, Step
+from motet.model.local_files import LocalFiles
 from motet.server.bundles.placed import placed
 
 TREE = Path("/trees/abc")
@@ -39,6 +41,29 @@ def test_relative_paths_are_below_the_bundle_and_others_stay() -> None:
     assert isinstance(installed, ImportedDefinition)
     assert installed.file == "/venv/site-packages/shop.py"
     assert placed(spec(file=None), TREE).functions[0].definition == spec(file=None).functions[0].definition
+
+
+def test_files_of_images_are_those_of_the_bundle_and_no_others_of_the_machine() -> None:
+    def found(path: str) -> ImageSpec:
+        files = LocalFiles(kind="file", source=path, target="/data/a")
+        steps: tuple[Step, ...] = (
+            AddedFiles(files=(files,), is_copied=True, way="copy_local_file"),
+            Dockerfile(path="Dockerfile", text="FROM x", context=path),
+            DockerfileLines(lines=("COPY a b",), context_files={"a": path}),
+        )
+        app = spec()
+        functions = tuple(replace(it, image=ImageSpec(files=(files,), steps=steps)) for it in app.functions)
+        return placed(replace(app, functions=functions), TREE).functions[0].image
+
+    image = found("work/a")
+    added, whole, lines = image.steps
+    assert isinstance(added, AddedFiles)
+    assert isinstance(whole, Dockerfile)
+    assert isinstance(lines, DockerfileLines)
+    here = {image.files[0].source, added.files[0].source, whole.context, lines.context_files["a"]}
+    assert here == {"/trees/abc/work/a"}
+    with pytest.raises(InvalidError, match="names /etc/shadow, which is no path of its bundle"):
+        found("/etc/shadow")
 
 
 @pytest.mark.parametrize("path", ["../x", "work/../../x", "", "work//x"])

@@ -18,7 +18,8 @@ from motet.images.oci.preparing import preparing_instruction
 from motet.images.oci.run_instruction import RunInstructions, checked_lines
 from motet.images.oci.stages import ContextFile, Copied, Instruction, RegistryLogin, Stage, tag_of
 from motet.model import image
-from motet.model.image import ImageSpec, LocalFiles, Step
+from motet.model.image import ImageSpec, Step
+from motet.model.local_files import LocalFiles
 
 APT = "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
 MODULES = "/root"

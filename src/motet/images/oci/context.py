@@ -26,7 +26,7 @@ from motet.images.oci.stages import (
     UvProgram,
     WrittenText,
 )
-from motet.model.image import LocalFiles
+from motet.model.local_files import LocalFiles
 
 _INDEX_VARIABLES = (
     "UV_DEFAULT_INDEX",

@@ -7,6 +7,7 @@ import shlex
 from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, UV, RunInstructions, digest_of
 from motet.images.oci.stages import WrittenText
+from motet.images.options import UvOptions
 from motet.model.image import BuildStep, LockedProject, PythonPackages
 
 # --system: what the image calls python3. Debian's says that it belongs to Debian; in an image it belongs to the image.
@@ -31,7 +32,9 @@ def python_packages(runs: RunInstructions, step: PythonPackages) -> str:
     """Installs packages from an index."""
     options = [
         *(("--index-url", step.index_url) if step.index_url else ()),
-        *(("--extra-index-url", step.extra_index_url) if step.extra_index_url else ()),
+        *(word for url in step.extra_index_url.split() for word in ("--extra-index-url", url)),
+        # As pip does it, for steps that are written for pip; see `UvOptions`.
+        *(("--index-strategy", "unsafe-best-match") if UvOptions.of(step).best_of_all else ()),
         *(("--find-links", step.find_links) if step.find_links else ()),
         *(("--prerelease", "allow") if step.pre else ()),
     ]
@@ -49,7 +52,10 @@ def project(runs: RunInstructions, step: LockedProject) -> str:
     """Installs what a project depends on, as its lock file says."""
     if step.tool == "poetry":
         named, mounts = _named(runs, step.lines, step.constraints)
-        return runs.with_uv(step, f"{UV} {_INSTALL}{named}", mounts)
+        sources = "".join(f" --extra-index-url {shlex.quote(url)}" for url in step.indexes)
+        if UvOptions.of(step).best_of_all:
+            sources += " --index-strategy unsafe-best-match"
+        return runs.with_uv(step, f"{UV} {_INSTALL}{sources}{named}", mounts)
     if not step.pyproject:
         raise InvalidError(f"{step}: there is no pyproject.toml in {step.directory}")
     directory = f"projects/{digest_of(f'{step.pyproject} {step.lock}'.encode(errors='surrogatepass'))}"

@@ -46,7 +46,7 @@ def enter_program(configuration: Configure) -> None:
     global project_directory
     project_directory = configuration.project_dir or None
     if configuration.project_dir:
-        _change_directory(configuration.project_dir)
+        _change_directory(configuration.project_dir, "where its app was started")
     if configuration.argv:
         sys.argv[:] = configuration.argv
     if configuration.bundle:
@@ -56,6 +56,25 @@ def enter_program(configuration: Configure) -> None:
         know_main(configuration.main)
     if configuration.sources:
         sources.use(sources.Sources(Path(configuration.sources)))
+
+
+def enter_workdir(configuration: Configure) -> None:
+    """Begin where the image says, if it does."""
+    workdir = configuration.spec.image.workdir
+    if not workdir:
+        return
+    directory = os.path.join(configuration.project_dir, workdir)
+    if configuration.bundle and (configuration.spec.isolation or "process") == "process":
+        # Files for absolute paths are in the program's directory there, see `bundles.bundle`.
+        below = os.path.relpath(workdir, "/root" if is_below_root(workdir) else "/")
+        if os.path.isdir(within := os.path.normpath(os.path.join(configuration.project_dir, below))):
+            directory = within
+    _change_directory(directory, "which its image has as workdir")
+
+
+def is_below_root(path: str) -> bool:
+    """Whether it is where programs for Modal have their source."""
+    return path == "/root" or path.startswith("/root/")
 
 
 def enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
@@ -74,12 +93,12 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
     )
 
 
-def _change_directory(directory: str) -> None:
+def _change_directory(directory: str, which: str) -> None:
     try:
         os.chdir(directory)
     except OSError as error:
         print(
-            f"motet: this container begins in {os.getcwd()}, for it cannot be in {directory}, where its app was started: "
+            f"motet: this container begins in {os.getcwd()}, for it cannot be in {directory}, {which}: "
             f"{error.strerror}",
             file=sys.stderr,
             flush=True,

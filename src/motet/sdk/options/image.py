@@ -16,12 +16,12 @@ from motet.model.image import (
     DefaultCommand,
     DockerfileLines,
     Entrypoint,
-    LocalFiles,
     ShellCommands,
     SystemPackages,
     Variables,
     WorkingDirectory,
 )
+from motet.model.local_files import LocalFiles
 from motet.sdk.options.checks import is_number, type_name
 from motet.sdk.options.image_origins import Ignore, ImageOrigins
 from motet.sdk.options.image_packages import ImagePackages, Packages

@@ -195,7 +195,11 @@ class ImagePackages(RecordedImage):
         gpu: str | None = None,
     ) -> Self:
         """A Poetry project's dependencies: by its lock file, which lies beside it unless `poetry_lockfile` says where."""
-        from motet.sdk.options.poetry import locked_versions, poetry_requirements  # late: few have such projects
+        from motet.sdk.options.poetry import (  # late: few have such projects
+            locked_versions,
+            poetry_indexes,
+            poetry_requirements,
+        )
 
         method = "poetry_install_from_file"
         project = os.fspath(poetry_pyproject_toml)
@@ -217,6 +221,7 @@ class ImagePackages(RecordedImage):
                 without=left_out,
                 only=alone,
                 tool_version=poetry_version or "",
+                indexes=poetry_indexes(project, pyproject),
                 **build_options(method, env, secrets, gpu, force_build),
             )
         )

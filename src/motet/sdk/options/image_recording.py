@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, Self, TypeVar
 from msgspec.structs import replace
 
 from motet.errors import InvalidError, UnimplementedError
-from motet.model.image import ImageSpec, LocalFiles, Step
+from motet.model.image import ImageSpec, Step
+from motet.model.local_files import LocalFiles
 from motet.sdk.options.checks import type_name
 from motet.sdk.options.secret import Secret, checked_env, merged_env
 

@@ -41,6 +41,12 @@ def locked_versions(path: str | os.PathLike[str], lock: str) -> tuple[str, ...]:
     return tuple(f"{name}=={found[0]}" for name, found in versions.items() if len(found) == 1)
 
 
+def poetry_indexes(path: str, pyproject: str) -> tuple[str, ...]:
+    """The URLs of a project's sources, as far as it says them. Raises `InvalidError`."""
+    sources = _parsed(path, pyproject).get("tool", {}).get("poetry", {}).get("source", [])
+    return tuple(each["url"] for each in sources if "url" in each)
+
+
 def _parsed(path: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

@@ -9,13 +9,6 @@ from pathlib import Path
 
 from motet.context.container import is_local
 from motet.errors import InvalidError
-from motet.model.image import ImageSpec
-
-
-def missing_files(image: ImageSpec) -> list[str]:
-    """The paths at which the image has files and this machine has none, in words; empty if nothing."""
-    missing = (it for it in image.files if it.kind != "module" and not os.path.exists(it.target))
-    return list(dict.fromkeys(f"{it.target} is not on this machine, {it.source} is" for it in missing))
 
 
 def requirement_lines(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -141,6 +141,7 @@ class AppRun(Generic[A]):
             running = yield from self._create(connect, spec, declared, travels=server.is_elsewhere)
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
+            self._exits.close()
             yield from self._release(server)
             raise
         self._server = server
@@ -180,7 +181,8 @@ class AppRun(Generic[A]):
         if any(function.image.steps or function.image.files for function in spec.functions):
             from motet.sdk.run.images import settle_images  # late: most programs ask for nothing
 
-            yield from settle_images(connect(), spec, digest, here=not self._is_on_server())
+            undo = yield from settle_images(connect(), spec, digest, here=not self._is_on_server())
+            self._exits.callback(undo)
         reply = yield from connect().request(CreateApp(app_id, spec, self._detach, bundle=digest))
         return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 

@@ -38,22 +38,28 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
     return found
 
 
-def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
+Undo = Callable[[], None]
+"""Takes away what was made on this machine for as long as an app runs."""
+
+
+def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[Undo]:
     """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
     images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
     if not here:
         yield from have_built(connection, app, bundle)
-        return
+        return lambda: None
+    app = replace(app, functions=tuple(replace(it, isolation=it.isolation or _default()) for it in app.functions))
     in_images = _at(app, "oci")
     if in_images.functions:
         yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
-    app = _at(app, None, "process", "bubblewrap")
+    app = _at(app, "process", "bubblewrap")
     asking = images_of(app, lambda image: image.asks_for_environment)
     lacking = _lacking([(image, [it.name for it in functions]) for image, functions in asking]) if asking else []
     if lacking and _is_to_build(lacking):
         yield from build_images(connection, app, [image for image, _, _ in lacking], bundle)
         lacking = []
-    _say_what_is_missing(app, lacking)
+    _say_what_is_missing(lacking)
+    return _say_what_the_machine_lacks(app)
 
 
 def settle_image(connection: Connection, app: AppSpec, image: ImageSpec, what: str, *, here: bool) -> Steps[None]:
@@ -164,7 +170,13 @@ def _lines(lacking: list[Lacking]) -> str:
     return "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
 
 
-def _say_what_is_missing(app: AppSpec, lacking: list[Lacking]) -> None:
+def _default() -> Isolation:
+    found = os.environ.get("MOTET_ISOLATION")
+    levels: tuple[Isolation, ...] = ("bubblewrap", "oci")
+    return next((level for level in levels if level == found), "process")
+
+
+def _say_what_is_missing(lacking: list[Lacking]) -> None:
     """Containers run on this machine's environment: say once what images ask for and it lacks."""
     if lacking:
         print(
@@ -172,16 +184,29 @@ def _say_what_is_missing(app: AppSpec, lacking: list[Lacking]) -> None:
             f"  To have environments built for them: motet run --build, or {BUILD_IMAGES}=always.",
             file=sys.stderr,
         )
-    needing = images_of(app, lambda image: bool(image.files or image.steps))
-    if not needing:
-        return
-    from motet.images.host import missing_on_host
-    from motet.sdk.options.requirements import missing_files
 
-    named: dict[str, list[str]] = {}
-    for image, functions in needing:
-        for finding in (*missing_files(image), *missing_on_host(image, os.environ)):
-            named.setdefault(finding, []).extend(function.name for function in functions)
+
+def _say_what_the_machine_lacks(app: AppSpec) -> Undo:
+    """Of files, programs and directories; what can be made for as long as the app runs is made."""
+    needing = [function for function in app.functions if function.image.files or function.image.steps]
+    if not needing:
+        return lambda: None
+    from motet.images.host import missing_on_host
+    from motet.images.remote_paths import LinkedPaths
+    from motet.sdk.run.image_files import lacking_files, lacking_workdir
+
+    links, named = LinkedPaths(home_directory(os.environ) / "images" / "links"), dict[str, list[str]]()
+    found: list[tuple[ImageSpec, Isolation | None, list[str]]] = []
+    for function in needing:
+        image, level = function.image, function.isolation
+        findings = next((known for it, at, known in found if (it, at) == (image, level)), None)
+        if findings is None:
+            files = lacking_files(image, level, app, links)
+            findings = [*files, *lacking_workdir(image, level, app), *missing_on_host(image, os.environ)]
+            found.append((image, level, findings))
+        for finding in findings:
+            named.setdefault(finding, []).append(function.name)
     if named:
         lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
         print(f"Containers are processes of this machine, which lacks what the images ask for:{lines}", file=sys.stderr)
+    return links.undo

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from motet.errors import InvalidError
 from motet.model.bundle import check_path
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
-from motet.model.image import PreparingFunction
+from motet.model.image import AddedFiles, Dockerfile, DockerfileLines, PreparingFunction, Step
+from motet.model.local_files import LocalFiles
 from motet.store.base import BundleStore
 
 
@@ -49,12 +50,34 @@ def _function(function: FunctionSpec, directory: Path) -> FunctionSpec:
     definition = function.definition
     if isinstance(definition, ImportedDefinition):
         definition = _definition(definition, directory)
-    steps = tuple(
-        replace(step, file=_path(step.file, directory)) if isinstance(step, PreparingFunction) else step
-        for step in function.image.steps
-    )
-    image = replace(function.image, env=_environment(function.image.env, directory), steps=steps)
+    steps = tuple(_step(step, directory) for step in function.image.steps)
+    files = tuple(_files(each, directory) for each in function.image.files)
+    image = replace(function.image, env=_environment(function.image.env, directory), steps=steps, files=files)
     return replace(function, definition=definition, env=_environment(function.env, directory), image=image)
+
+
+def _step(step: Step, directory: Path) -> Step:
+    if isinstance(step, PreparingFunction):
+        return replace(step, file=_path(step.file, directory))
+    if isinstance(step, AddedFiles):
+        return replace(step, files=tuple(_files(each, directory) for each in step.files))
+    if isinstance(step, Dockerfile | DockerfileLines) and step.context:
+        step = replace(step, context=_below(step.context, directory))
+    if isinstance(step, DockerfileLines):
+        named = {there: _below(here, directory) for there, here in step.context_files.items()}
+        return replace(step, context_files=named)
+    return step
+
+
+def _files(files: LocalFiles, directory: Path) -> LocalFiles:
+    return files if files.kind == "module" else replace(files, source=_below(files.source, directory))
+
+
+def _below(path: str, directory: Path) -> str:
+    """Of the bundle, and nothing else of this machine: builds and mounts would show it."""
+    if os.path.isabs(path):
+        raise InvalidError(f"an image of what was deployed names {path}, which is no path of its bundle")
+    return _path(path, directory)
 
 
 def _environment(env: dict[str, str], directory: Path) -> dict[str, str]:

@@ -18,6 +18,11 @@ def in_image(configuration: Configure, shown: Iterable[Mount]) -> Iterator[Mount
     for mount in shown:
         if not in_environment(mount.source):
             yield mount
-    for files in image.files:
+    yield from added_files(configuration)
+
+
+def added_files(configuration: Configure) -> Iterator[Mount]:
+    """What the image adds when a container starts, at the paths that it says."""
+    for files in configuration.spec.image.files:
         if files.kind != "module" and posixpath.isabs(files.target):
-            yield Mount(source=files.source, target=files.target)
+            yield Mount(source=files.source, target=posixpath.normpath(files.target))

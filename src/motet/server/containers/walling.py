@@ -10,11 +10,12 @@ from pathlib import Path
 
 from motet.backends.base import Launch
 from motet.errors import ConnectionError
+from motet.images.remote_paths import why_not_shown
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.image import ImageSpec
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
-from motet.server.containers.in_image import in_image
+from motet.server.containers.in_image import added_files, in_image
 from motet.server.containers.launching import encoded, environment, template
 from motet.wire.container_messages import Configure
 
@@ -131,7 +132,8 @@ class Walling:
         isolation = spec.isolation or "process"
         if isolation == "process" and not self._app_users:
             return Walls()
-        shown = (Mount(source=path, target=path) for path in _shown(configuration))
+        paths = _shown(configuration)
+        shown = (Mount(source=path, target=path) for path in paths)
         if isolation == "process":
             return self._of_app_user(_uid(configuration), *shown)
         if isolation == "oci":
@@ -143,7 +145,11 @@ class Walling:
             )
         return Walls(
             isolation=isolation,
-            mounts=(*self._server(), *shown),
+            mounts=(
+                *self._server(),
+                *shown,
+                *(it for it in added_files(configuration) if not why_not_shown(it.target, paths)),
+            ),
             network=not spec.block_network,
             uid=_uid(configuration) if os.geteuid() == 0 else None,
             hidden=self._hidden,

@@ -22,10 +22,10 @@ from motet.model.image import (
     DefaultCommand,
     Entrypoint,
     ImageSpec,
-    LocalFiles,
     WorkingDirectory,
 )
 from motet.model.isolation import Isolation
+from motet.model.local_files import LocalFiles
 from motet.model.oci_image import OciImage
 from motet.model.sandbox import SandboxSpec
 from motet.server.images.equipping import Builder
