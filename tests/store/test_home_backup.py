@@ -19,6 +19,7 @@ from motet.store.home_backup import BACKUP_FORMAT, back_up, check, restore
 from motet.store.journal import CallMade, InputsAdded, InputsEnded, KeptCall
 from motet.store.journal_sqlite import SqliteJournal
 from motet.store.server_home import HOME_FORMAT, ServerHome
+from motet.store.sqlite_deployments import SqliteDeployments
 from motet.store.tokens import TokenFile
 
 TOKEN = KeptToken("ada", "0123", ("call",), 100.0)
@@ -216,3 +217,14 @@ def test_each_database_is_looked_through(directory: Path, tmp_path: Path) -> Non
     assert found["deployments.db"]
     with pytest.raises(NotFoundError, match="has no database of a server"):
         check(tmp_path / "nothing")
+
+
+def test_a_check_tells_of_a_database_that_a_newer_motet_has_written(tmp_path: Path) -> None:
+    path = tmp_path / "deployments.db"
+    SqliteDeployments(path).close()
+    assert check(tmp_path) == {"deployments.db": []}
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 1002")
+    connection.close()
+    ((wrong,),) = check(tmp_path).values()
+    assert wrong.startswith(f"{path} was written by a newer Motet (format 1002")

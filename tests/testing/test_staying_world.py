@@ -181,6 +181,14 @@ def test_inputs_of_a_host_that_is_cut_off_run_on_another_one(here: StayingWorld)
     assert {each.host for each in here.containers()} == {"host-2"}
 
 
+def test_all_that_a_lost_host_ran_starts_on_the_next_one(here: StayingWorld) -> None:
+    calls = [slow.spawn(each) for each in "abc"]
+    here.advance(2)
+    here.cut(here.host)  # and it never comes back
+    assert [call.get() for call in calls] == ["A", "B", "C"]
+    assert here.now < 200
+
+
 def test_what_may_run_once_does_not_run_on_another_host(here: StayingWorld) -> None:
     call = once.spawn("order-17")
     here.advance(2)

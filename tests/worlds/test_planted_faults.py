@@ -9,7 +9,7 @@ import pytest
 from motet.testing.history import check
 from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.world import history_of
-from tests.worlds import planted
+from tests.worlds import planted, planted_hosts, planted_schedules
 
 RESTARTS = WorldPlan(
     clients=2,
@@ -54,6 +54,17 @@ LOST_ANSWERS = replace(
     durable(0.15, "server crashes", "client is cut off", "client is cut off", "client is held up"), latency=(0.001, 0.3)
 )
 DEATHS = durable(0.1, "container dies", "container is cut off", "container is cut off")
+
+
+def scheduled(seconds: float, pause: float, *faults: FaultKind) -> WorldPlan:
+    return replace(durable(pause, *faults), clients=1, calls=2, seconds=seconds, latency=(0.0,), schedules=True)
+
+
+AWAY = scheduled(120.0, 15.0, "server is away")
+UNWRITABLE = scheduled(125.0, 3.0, "disk fails")
+CALM = scheduled(20.0, 10.0)
+UNCLEAR = scheduled(20.0, 1.0, "commit is unclear")
+CUT_HOSTS = replace(durable(5.0, "host is cut off"), seconds=60.0)
 MOST_SEEDS = 20
 
 TABLE = [
@@ -81,6 +92,16 @@ TABLE = [
     (planted.batches_are_one_larger_than_they_may_be, CUTS, "batches <= max_batch_size"),
     (planted.members_of_batches_get_each_others_outcomes, CUTS, "right results"),
     (planted.batches_come_back_one_by_one, RESTARTS, "nothing breaks"),
+    (planted_schedules.what_could_not_be_run_counts_as_run, UNWRITABLE, "moments are run"),
+    (planted_schedules.missed_moments_are_not_made_up_for, AWAY, "what is missed runs once"),
+    (planted_schedules.missed_moments_are_made_up_for, AWAY, "what is missed is skipped"),
+    (planted_schedules.runs_begin_beside_each_other, CALM, "runs do not overlap"),
+    (planted_schedules.moments_come_too_early, CALM, "not before their moments"),
+    (planted_schedules.each_server_has_calls_of_its_own_for_moments, CALM, "accepted = ended"),
+    (planted_schedules.unclear_commits_are_taken_for_failed_ones, UNCLEAR, "no run is lost"),
+    (planted_hosts.hosts_are_never_given_up, CUT_HOSTS, "what a lost host ran runs elsewhere"),
+    (planted_hosts.inputs_are_blamed_for_the_hosts_that_they_were_on, CUT_HOSTS, "no innocent is condemned"),
+    (planted_hosts.whatever_was_on_a_lost_host_runs_again, CUT_HOSTS, "at most once"),
 ]
 
 

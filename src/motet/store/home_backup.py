@@ -25,7 +25,9 @@ from motet.store.blob_check import check_blobs, named_in
 from motet.store.blobs_directory import BlobDirectory
 from motet.store.blobs_opened import blobs_of_home
 from motet.store.journal_identity import JOURNAL, JOURNAL_ID, check_journal, journal_problem
+from motet.store.journal_sqlite import LAYOUT as JOURNAL_LAYOUT
 from motet.store.server_home import HOME_FORMAT, holder_of
+from motet.store.sqlite_deployments import LAYOUT as DEPLOYMENTS_LAYOUT
 from motet.store.sqlite_file import copy, damage
 
 BACKUP_FORMAT = 1
@@ -35,7 +37,8 @@ _INFO = "backup.json"
 _DATABASE = ".db"
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 BLOBS = "blobs"
-_ORDER = (JOURNAL, "deployments.db")
+_LAYOUTS = {JOURNAL: JOURNAL_LAYOUT, "deployments.db": DEPLOYMENTS_LAYOUT}
+_ORDER = tuple(_LAYOUTS)
 """Databases that name what others have come first; those that are not here come after them."""
 _LEFT = frozenset({"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers", JOURNAL_ID})
 """Of the processes that have the home now; and what is copied by itself."""
@@ -236,7 +239,7 @@ def check(directory: Path, blobs: str = "") -> dict[str, list[str]]:
     databases, strange = _databases(directory), journal_problem(directory)
     if not databases and not strange:
         raise NotFoundError(f"{directory} has no database of a server")
-    found = {path.relative_to(directory).as_posix(): damage(path) for path in databases}
+    found = {path.relative_to(directory).as_posix(): damage(path, _LAYOUTS.get(path.name)) for path in databases}
     if strange:
         found[JOURNAL] = [strange]
     elif found.get(JOURNAL) == []:

@@ -21,6 +21,11 @@ class JournalFenced(ServiceError):
     """Another server has opened this journal since: this one cannot keep anything any more, and must end."""
 
 
+class JournalUnclear(ServiceError):
+    """The connection broke while a commit was under way, and what has become of that is not known yet: all of it is kept, or
+    nothing."""
+
+
 class KeptCall(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A spawned call. `app`: as whose it is kept, the name of a deployed app or the id of any other. `function_id`: the
     function that it went to; `called_as`: the alias that its caller used, if it did. `principal`: whose it is, as all servers

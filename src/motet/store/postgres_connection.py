@@ -15,7 +15,7 @@ import psycopg
 from psycopg.errors import DataError, IntegrityError, ProgramLimitExceeded
 
 from motet.errors import InvalidError, ServiceError
-from motet.store.journal import JournalFenced
+from motet.store.journal import JournalFenced, JournalUnclear
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 
@@ -210,7 +210,7 @@ class PostgresConnection:
         except psycopg.Error as lost:
             self._drop()
             error = lost
-        raise ServiceError(
+        raise JournalUnclear(
             f"{self.address} went away while it was to keep something, and it is not known whether it has: {_said(error)}. "
             "See what there is before it is asked for again"
         ) from error

@@ -142,10 +142,7 @@ class SqliteFile:
         layout = self._layout
         (found,) = self._writer.execute("PRAGMA user_version").fetchone()
         if found > layout.newest:
-            raise ServiceError(
-                f"{self.path} was written by a newer Motet (format {found}, this one knows {layout.newest}), and is left as it "
-                "is: update Motet, or set MOTET_HOME to another directory"
-            )
+            raise ServiceError(written_by_newer(self.path, found, layout))
         if 0 < found < layout.oldest:
             raise ServiceError(
                 f"{self.path} was written by an older Motet (format {found}, this one reads {layout.oldest}): read it with "
@@ -228,14 +225,26 @@ def overwriting(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("PRAGMA secure_delete = OFF")
 
 
-def damage(path: Path) -> list[str]:
-    """What is wrong with a file, which a server may have open, as SQLite says; nothing if all is well. It reads all of it."""
+def damage(path: Path, layout: SqliteLayout | None = None) -> list[str]:
+    """What is wrong with a file, which a server may have open, as SQLite says; nothing if all is well. It reads all of it.
+    `layout`: what it is to be of; one of a newer Motet cannot be used."""
     try:
         with contextlib.closing(connect(path, "ro")) as connection:
             found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check")]
+            ((number,),) = connection.execute("PRAGMA user_version").fetchall()
     except sqlite3.Error as error:
         return [str(error)]
+    if layout is not None and number > layout.newest:
+        return [written_by_newer(path, number, layout)]
     return [] if found == ["ok"] else found
+
+
+def written_by_newer(path: Path | str, number: int, layout: SqliteLayout) -> str:
+    """Why a file of this format cannot be used, in words."""
+    return (
+        f"{path} was written by a newer Motet (format {number}, this one knows {layout.newest}), and is left as it is: update "
+        "Motet, or set MOTET_HOME to another directory"
+    )
 
 
 def copy(path: Path, target: Path) -> None:

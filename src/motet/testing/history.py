@@ -25,6 +25,8 @@ from motet.testing.history_events import (
     described,
     loaded,
 )
+from motet.testing.history_hosts import stranded
+from motet.testing.history_schedules import schedules_are_kept
 from motet.testing.history_told import NEVER, HistoryTold
 
 DEATHS_THAT_CONDEMN = 2
@@ -32,6 +34,8 @@ DEATHS_THAT_CONDEMN = 2
 
 MOST_AHEAD = 256
 """Items that a stream may have made, and its caller does not have."""
+
+ELSEWHERE = "what a lost host ran runs elsewhere"
 
 AROUND = 2.0
 """Seconds before and after what is told of an input that are told, too."""
@@ -68,6 +72,8 @@ def check(events: Sequence[Event]) -> list[Violation]:
         *_only_the_cancelled_are(told),
         *_no_innocent_is_condemned(told),
         *_bounds_are_kept(told),
+        *(Violation(promise=ELSEWHERE, what=it.what, key=it.key) for it in stranded(told)),
+        *(Violation(promise=it.promise, what=it.what, key=it.key) for it in schedules_are_kept(told)),
     ]
     return list(dict.fromkeys(found))
 

@@ -22,6 +22,24 @@ class BoundsDeclared(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     timeout: float = 300.0
 
 
+class ScheduleDeclared(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A function runs by itself from now on. `runs_late`: once for all moments that were missed. `overlaps`: a run may begin
+    while the one before goes on."""
+
+    at: float
+    function: str
+    runs_late: bool
+    overlaps: bool
+
+
+class MomentCame(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A moment of a schedule has come, and has this input."""
+
+    at: float
+    key: str
+    function: str
+
+
 class InputSubmitted(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A client hands in an input. `spawned`: it counts as accepted only once that is acknowledged. `streams`: its client wants
     items of it, before its outcome."""
@@ -156,13 +174,16 @@ class Broke(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """All faults are over, and there was time for everything to end."""
+    """All faults are over, and there was time for everything to end. `asked_at`: what was there by then has been asked for."""
 
     at: float
+    asked_at: float = 0.0
 
 
 Event = (
     BoundsDeclared
+    | ScheduleDeclared
+    | MomentCame
     | InputSubmitted
     | SpawnAcknowledged
     | CancelAsked

@@ -16,9 +16,11 @@ from motet.testing.history_events import (
     InputSubmitted,
     ItemsMade,
     ItemsSeen,
+    MomentCame,
     OutcomeDenied,
     OutcomeOffered,
     OutcomeSeen,
+    ScheduleDeclared,
     ServerBegan,
     Settled,
     SpawnAcknowledged,
@@ -97,14 +99,33 @@ class HistoryTold:
         self.servers: list[tuple[float, bool]] = []
         """When one began to take clients, and when one was harmed."""
         self.settled = False
+        self.asked_at = 0.0
+        self.schedules: dict[str, ScheduleDeclared] = {}
+        self.moments: dict[str, list[MomentCame]] = {}
+        """By function, in the order in which they came."""
         for event in events:
             self._take(event)
 
     def _take(self, event: Event) -> None:
         key = getattr(event, "key", None)
-        if key is not None and not isinstance(event, InputSubmitted):
+        if isinstance(event, MomentCame):
+            self._take_moment(event)
+        elif isinstance(event, ScheduleDeclared):
+            self.schedules[event.function] = event
+        elif key is not None and not isinstance(event, InputSubmitted):
             self._take_of_input(key, event)
-            return
+        else:
+            self._take_other(event)
+
+    def _take_moment(self, event: MomentCame) -> None:
+        self.moments.setdefault(event.function, []).append(event)
+        asked = InputSubmitted(at=event.at, key=event.key, client="", function=event.function, spawned=True)
+        told = self.inputs[event.key] = InputTold(asked)
+        for early in [each for each in self.strangers if each.key == event.key]:  # it ran before its moment came
+            self.strangers.remove(early)
+            told.take(early)
+
+    def _take_other(self, event: Event) -> None:
         match event:
             case BoundsDeclared():
                 self.functions[event.function] = event
@@ -125,7 +146,7 @@ class HistoryTold:
             case ServerBegan():
                 self.servers.append((event.at, True))
             case Settled():
-                self.settled = True
+                self.settled, self.asked_at = True, event.asked_at
             case _:
                 pass
 

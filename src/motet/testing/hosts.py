@@ -258,12 +258,12 @@ class HostBackend:
         """It is given up, with all that it has; what is started from now on starts elsewhere."""
         assert self._reports is not None
         reason = f"{self.host.name} does not answer"
+        self.host = self._hosts.current()  # first: what is told makes the engine start others
         for container_id in list(self._known):
             ended = ContainerEnd(
                 container_id=container_id, code=KILLED, reason=f"was lost because {reason}", blameless=True
             )
             self._ended(ended, self._reports)
-        self.host = self._hosts.current()
         self._reports.backend_lost(reason)
         self._pings.start()
 

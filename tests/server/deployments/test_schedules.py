@@ -19,7 +19,7 @@ from motet.server.clock import Clock
 from motet.server.deployments.register import Deployment, Register
 from motet.server.deployments.schedules import NO_ARGUMENTS, Schedules
 from motet.server.deployments.unkept import MemoryDeployments
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 from motet.wire import client_messages as c
 from motet.wire import deployment_messages as d
 from motet.wire import schedule_messages as m
@@ -52,11 +52,22 @@ class Spawned:
             self.moments.append(asyncio.get_running_loop().time())
 
 
+class Store(MemoryDeployments):
+    """`forgets_ends`: it cannot keep that a moment is done with."""
+
+    forgets_ends = False
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        if self.forgets_ends and kept.handled_at:
+            raise ServiceError("the disk is full")
+        super().keep_schedule(kept)
+
+
 class World:
     """A store, and the servers that have it one after the other, on one virtual clock."""
 
     def __init__(self, spec: ScheduleSpec = HOURLY) -> None:
-        self.store = MemoryDeployments()
+        self.store = Store()
         self.spawned = Spawned()
         self.spec = spec
         self.broken: list[Exception] = []
@@ -174,6 +185,20 @@ def test_a_server_that_ends_between_a_run_and_its_note_does_not_run_it_twice() -
         assert (await world.view()).call_id == world.spawned.calls[0]
 
     in_world(scene)
+
+
+def test_a_run_that_its_server_has_not_noted_is_known_to_the_next_one() -> None:
+    async def scene(world: World) -> None:
+        world.store.forgets_ends = True
+        await asyncio.sleep(3600 + 1)
+        (call,) = world.spawned.calls
+        world.spawned.unfinished.add(call)
+        world.store.forgets_ends = False
+        await world.restart(3600)  # another moment has come, and the run goes on
+        assert world.spawned.calls == [call]
+        assert (await world.view()).note == f"skipped: {call} had not ended"
+
+    in_world(scene, msgspec.structs.replace(HOURLY, overlap=False))
 
 
 def test_a_run_waits_for_none_unless_they_may_not_overlap() -> None:

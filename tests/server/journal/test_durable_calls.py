@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
+import pytest
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
@@ -18,6 +19,7 @@ from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clock import Clock
 from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, MOST_IN_TURN, MOST_TOGETHER_BYTES, DurableCalls
 from motet.server.journal.keeper import JournalKeeper
+from motet.store.journal import JournalUnclear
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.store.memory import MemoryCallStore
 from motet.testing.virtual_loop import VirtualLoop
@@ -78,12 +80,20 @@ class Stage:
         self.turns: list[int] = []
         """How many events the engine got at once."""
         self.failing = False
+        self.breaks_after_commit: bool | None = None
+        """Whether the next commit, whose connection breaks, is there all the same."""
         stage = self
 
         class Disk(MemoryJournal):
             def keep(self, entries: Any) -> None:
                 if stage.failing:
                     raise ServiceError("the disk is full")
+                if stage.breaks_after_commit is not None:
+                    breaks_after, stage.breaks_after_commit = stage.breaks_after_commit, None
+                    stage.failing = True
+                    if breaks_after:
+                        super().keep(entries)
+                    raise JournalUnclear("the connection broke in a commit")
                 super().keep(entries)
 
         loop = asyncio.get_running_loop()
@@ -299,6 +309,33 @@ def test_what_cannot_be_kept_is_refused_and_does_not_run() -> None:
         refused = await on.spawn(client, on.spawned("fc-a"))
         assert (type(refused), str(refused)) == (ServiceError, "the disk is full")
         assert on.taken == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_of_an_unclear_commit_nobody_hears_until_it_is_known_what_became_of_it(is_kept: bool) -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        on.breaks_after_commit = is_kept
+        answer = asyncio.ensure_future(on.once(client, "order-17", on.spawned("fc-a")))
+        await asyncio.sleep(10)
+        assert not answer.done()
+        assert on.taken == []
+        on.failing = False
+        if is_kept:
+            assert await answer == m.CallSpawned("fc-a")
+        else:
+            assert type(await answer) is ServiceError
+        assert await on.once(client, "order-17", on.spawned("fc-a")) == m.CallSpawned("fc-a")
+        assert [event.call_id for event in on.taken] == ["fc-a"]
+
+        on.breaks_after_commit = is_kept
+        both = asyncio.ensure_future(on.spawn_all(client, on.spawned("fc-b"), on.spawned("fc-c")))
+        await asyncio.sleep(10)
+        assert not both.done()
+        on.failing = False
+        assert {type(each) for each in await both} == {m.Done if is_kept else ServiceError}
+        assert len(on.taken) == (3 if is_kept else 1)
 
     play(scene)
 

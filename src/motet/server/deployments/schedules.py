@@ -153,9 +153,10 @@ class Schedules:
     async def _do(self, scheduled: _Scheduled, found: Due) -> None:
         before = self._of(scheduled.key)
         self._retry_at.pop(scheduled.key, None)
-        if found.is_skipped:
+        is_begun = before.call_id == call_id_of(scheduled.key, found.moment)
+        if found.is_skipped and not is_begun:
             note = f"skipped: it was missed by {found.late:,.0f} s"
-        elif not scheduled.spec.overlap and before.call_id and self._has_call(before.call_id):
+        elif not scheduled.spec.overlap and not is_begun and before.call_id and self._has_call(before.call_id):
             note = f"skipped: {before.call_id} had not ended"
         else:
             await self._run(scheduled, found)
@@ -167,6 +168,10 @@ class Schedules:
         # The same whichever server makes it, however often: there is one call for a moment.
         call_id = call_id_of(scheduled.key, found.moment)
         try:
+            if not scheduled.spec.overlap and self._of(scheduled.key).call_id != call_id:
+                # First: a server that is gone before it has noted the run leaves the next one to know of it when another moment
+                # has come by then, whose run must not begin beside it.
+                await self._note_before(scheduled.key, call_id)
             await self._spawn_as_owner(scheduled, call_id)
         except Error as error:
             self._retry_at[scheduled.key] = self._clock.now() + TRY_AGAIN
@@ -180,6 +185,11 @@ class Schedules:
         await self._keep(
             msgspec.structs.replace(kept, handled_at=found.moment, ran_at=found.moment, call_id=call_id, note=note)
         )
+
+    async def _note_before(self, key: Key, call_id: str) -> None:
+        kept = msgspec.structs.replace(self._of(key), call_id=call_id)
+        await self._register.ask(lambda store: store.keep_schedule(kept))
+        self._kept[key] = kept
 
     async def _spawn_as_owner(self, scheduled: _Scheduled, call_id: str) -> None:
         kept = scheduled.deployment.kept

@@ -23,6 +23,7 @@ from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.kept_call import is_kept, kept_call, variant_of, with_inputs
 from motet.server.journal.noted_deliveries import NotedDeliveries
+from motet.server.journal.unclear_commits import is_unclear
 from motet.store.base import CallStore
 from motet.store.blob_reference import left_to_journal
 from motet.store.journal import (
@@ -144,6 +145,8 @@ class DurableCalls(SpawnedCalls):
             if key is not None and isinstance(error, AlreadyExistsError):  # another one with this key was faster
                 self.spawn_once(asker, request_id, spawn, key)
                 return
+            if is_unclear(self._keeper, event, error, kept):
+                return
             if error is not None:
                 self._reply(asker, request_id, error)
                 return
@@ -187,6 +190,8 @@ class DurableCalls(SpawnedCalls):
         self._keeper.keep(entries, partial(self._kept_all, asker, spawns))
 
     def _kept_all(self, asker: Asker, spawns: list[tuple[int, SpawnedInputs]], error: Error | None) -> None:
+        if is_unclear(self._keeper, spawns[0][1].event, error, partial(self._kept_all, asker, spawns)):
+            return  # one commit has all of them, or none
         if error is not None:
             if len(spawns) > 1 and not isinstance(error, ServiceError):  # one of them is at fault
                 for request_id, spawn in spawns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -141,16 +141,17 @@ class ScriptedClient:
 
     # --- its program --------------------------------------------------------------------------------------------------
 
-    async def read_again(self, who: ScriptedClient) -> None:
-        """Read what another client has spawned, as the principal that it is; over as many connections as that takes."""
-        await self._connect(who.process.name)
-        for call_id, count in who.spawned:
+    async def read_again(self, principal: str, calls: Sequence[tuple[str, int]]) -> None:
+        """Read calls of a principal, each with so many inputs, as that; over as many connections as that takes."""
+        await self.connect(principal)
+        for call_id, count in calls:
             while not await self.read(call_id, count) and self._connection.ended:
                 self._connection = Connection()
-                await self._connect(who.process.name)
+                await self.connect(principal)
         self.is_done = True
 
-    async def _connect(self, token: str) -> None:
+    async def connect(self, token: str) -> None:
+        """Begin a conversation as this principal, once there is a server."""
         hello = Hello("client", token, confirms=True)
         while True:
             try:
@@ -165,7 +166,7 @@ class ScriptedClient:
         while self._connection.agreed is None and not isinstance(created, m.AppCreated):
             # A server that has not answered has begun no conversation: a program that is told so begins again.
             self._connection = Connection()
-            await self._connect(self.process.name)
+            await self.connect(self.process.name)
             created = await self.ask(m.CreateApp(f"ap-{self.process.name}", self._app, detached=True))
         if isinstance(created, m.AppCreated):
             self._functions = {name: function_id for _, name, function_id in created.functions}

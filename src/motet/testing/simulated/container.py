@@ -198,7 +198,7 @@ class ScriptedContainer:
             return
         number = delivery.attempt
         batch = number if isinstance(delivery, BatchDelivery) else 0
-        scripts = [script_of(each.payload) for each in _members(delivery)]
+        scripts = [script_of(each) for each in _members(delivery)]
         for each, script in zip(_members(delivery), scripts, strict=True):
             self._place.write(
                 AttemptBegan(
@@ -223,7 +223,7 @@ class ScriptedContainer:
 
     def _over(self, number: int, began: float) -> None:
         delivery, _ = self._running[number]
-        if any(script_of(each.payload).ends == "death" for each in _members(delivery)):
+        if any(script_of(each).ends == "death" for each in _members(delivery)):
             self._end(KILLED)
         else:
             self._finish(number, began)
@@ -241,7 +241,7 @@ class ScriptedContainer:
         self._slots.release(number)
         ends: list[AttemptEnd] = []
         for each in _members(delivery):
-            script, attempt = script_of(each.payload), each.attempt
+            script, attempt = script_of(each), each.attempt
             own = OutcomeKind.FAILURE if script.ends == "failure" else OutcomeKind.SUCCESS
             how = own if kind is None else kind
             ends.append(

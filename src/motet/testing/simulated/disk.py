@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from motet.errors import ServiceError
 from motet.model.outcome import InputEnd
-from motet.store.journal import Entry, Journal, KeptApp, KeptCall, UnfinishedPart
+from motet.server.deployments.unkept import MemoryDeployments
+from motet.store.journal import Entry, Journal, JournalUnclear, KeptApp, KeptCall, UnfinishedPart
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 
 
@@ -24,10 +25,16 @@ class SimulatedDisk:
         self._memory = JournalMemory()
         self._written: list[Sequence[Entry]] = []
         self._synced = 0
+        self.term = 0
+        """Of the server that opened it last."""
+        self.deployments = MemoryDeployments()
+        """What has been deployed: no fault loses that."""
 
     def open(self) -> SimulatedJournal:
         """For the next server."""
-        return SimulatedJournal(self, MemoryJournal(self._memory))
+        journal = SimulatedJournal(self, MemoryJournal(self._memory))
+        self.term = journal.term
+        return journal
 
     def close(self) -> None:
         """The world is over."""
@@ -54,7 +61,7 @@ class SimulatedDisk:
             self._synced = len(self._written)
         if self.unclear:
             self.unclear -= 1
-            raise ServiceError(
+            raise JournalUnclear(
                 "the connection to the journal broke during a commit: nobody knows whether that is there"
             )
 

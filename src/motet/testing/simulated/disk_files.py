@@ -61,6 +61,7 @@ class FileDisk(SimulatedDisk):
             self._kept_bytes = None
         journal = SqliteJournal(self._place / "journal.db")
         self._journals.append(journal)
+        self.term = journal.term
         return SimulatedJournal(self, journal)
 
     def write(self, keep: Callable[[], None], entries: Sequence[Entry]) -> None:

@@ -7,6 +7,7 @@ from random import Random
 from typing import Protocol
 
 from motet.testing.history_events import Event, Fault
+from motet.testing.history_told import NEVER
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
@@ -33,6 +34,8 @@ class Harmed(Protocol):
 
     def replace_server(self) -> None: ...
 
+    def keep_away(self, seconds: float) -> None: ...
+
     def write(self, event: Event) -> None: ...
 
 
@@ -43,6 +46,7 @@ class Harm:
         self._world = world
         self._kinds: dict[FaultKind, Callable[[], None]] = {
             "server crashes": self._crash_server,
+            "server is away": self._keep_server_away,
             "server pauses": self._pause_server,
             "server is replaced": self._replace_server,
             "disk fails": self._break_disk,
@@ -55,6 +59,7 @@ class Harm:
             "agent dies": self._kill_agent,
             "agent is held up": self._hold_agent,
             "host is held up": self._hold_host,
+            "host is cut off": self._cut_host,
             "client is held up": self._hold_client,
             "client is cut off": self._cut_client,
             "client dies": self._kill_client,
@@ -78,6 +83,13 @@ class Harm:
                 self._world.dice.choice((0, 1, self._world.dice.randrange(10), self._world.dice.randrange(200)))
             )
             self._later(1.0, self._world.server.die)
+
+    def _keep_server_away(self) -> None:
+        """It is killed, and the next one comes late: most clients have given up by then."""
+        if self._world.server is not None and self._world.server.is_alive and self._world.dice.random() < 0.3:
+            self._fault("away", self._world.server.name)
+            self._world.keep_away(self._world.dice.choice((8.0, 70.0, 150.0, 200.0)))
+            self._world.server.die()
 
     def _pause_server(self) -> None:
         server = self._world.server
@@ -166,6 +178,15 @@ class Harm:
         for each in (*cables, *(() if backend is None else (backend,))):
             each.hold(True)
             self._later(self._world.dice.choice((0.2, 2.0, 8.0)), each.hold, False)
+
+    def _cut_host(self) -> None:
+        """Nobody hears of it, and it of nobody; for so long that it is given up, or for ever."""
+        host = self._world.host
+        if not host.is_cut and self._world.dice.random() < 0.5:
+            host.cut()
+            seconds = self._world.dice.choice((5.0, 15.0, 90.0, NEVER))
+            if seconds < NEVER:
+                self._later(seconds, host.heal)
 
     def _client(self) -> ScriptedClient | None:
         living = [it for it in self._world.clients if it.process.is_alive and it.process.name in self._world.cables]

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from contextvars import Context
 from random import Random
 
+from motet.agent.pings import Pings
 from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports
 from motet.model.gpu import FoundGpus
 from motet.model.isolation import Isolation
 from motet.server.containers.known_container import decode_note
 from motet.server.server import Server
 from motet.testing.history_events import ContainerBegan, ContainerVanished, Event, Fault
+from motet.testing.history_hosts import CUT, HEALED
 from motet.testing.simulated.cable import Cable, OneWay
 from motet.testing.simulated.container import KILLED, ScriptedContainer
 from motet.testing.simulated.process import SimulatedProcess
@@ -20,6 +22,10 @@ from motet.testing.simulated.process import SimulatedProcess
 Reached = tuple[SimulatedProcess, Server]
 """A server that can be connected to."""
 Connect = Callable[[Reached | None, SimulatedProcess, Callable[[bytes], None], Callable[[], None]], Cable | None]
+
+
+LEARNS_AFTER = (0.0, 0.5, 5.0)
+"""Seconds after which a host that is heard again knows that it was given up."""
 
 
 class SimulatedHost:
@@ -42,6 +48,9 @@ class SimulatedHost:
         """Its server does not lead any more, whatever that believes."""
         self.reached: Reached | None = None
         """The server that containers find, if there is one."""
+        self.is_cut = self.is_given_up = False
+        """Nothing comes through between it and servers; servers have another one since."""
+        self._reached_now: Callable[[], Reached | None] = lambda: None
         self._loop = loop
         self._dice = dice
         self._grace = grace
@@ -71,10 +80,49 @@ class SimulatedHost:
         backend.known.update(self.containers)
         return backend
 
+    def adopt(self, backend: HostedBackend) -> None:
+        """A server that has given another host up has this one now."""
+        self.run = backend.run
+        self._backend = self._last = backend
+        backend.server.on_death.append(lambda: self.is_gone(backend))
+
     def hear(self, backend: HostedBackend, act: Callable[[], None]) -> None:
         """A server has something done. One that another has come after is not heard any more."""
-        if backend is self._last:
+        if backend is self._last and not self.is_given_up:
             act()
+
+    def give_up(self, reached: Callable[[], Reached | None]) -> None:
+        """Servers have another one from now on. What this one has goes on, until it is heard again and knows; containers find
+        the server that is `reached` then."""
+        self.is_given_up = True
+        self._reached_now = reached
+        self._backend = None
+        if self._end is not None:
+            self._end.cancel()
+
+    def cut(self) -> None:
+        """Let nothing through between it and servers."""
+        self.is_cut = True
+        self._fault(CUT)
+        self._hold(True)
+
+    def heal(self) -> None:
+        """Let everything through again, and first what was held up."""
+        self.is_cut = False
+        self._fault(HEALED)
+        self._hold(False)
+        if self.is_given_up:
+            self._loop.call_later(self._dice.choice(LEARNS_AFTER), self.end_all)
+
+    def _fault(self, kind: str) -> None:
+        for container_id in self.containers:
+            self._write(Fault(at=self._loop.time(), kind=kind, target=container_id))
+
+    def _hold(self, held: bool) -> None:
+        for cable in self.cables:
+            cable.hold(held)
+        if self._backend is not None:
+            self._backend.hold(held)
 
     def is_gone(self, backend: HostedBackend) -> None:
         """A server is: what there is waits for the next one."""
@@ -147,7 +195,9 @@ class SimulatedHost:
         self, process: SimulatedProcess, receive: Callable[[bytes], None], closed: Callable[[], None]
     ) -> Cable | None:
         """See `ContainerPlace`."""
-        cable = self._connect(self.reached, process, receive, closed)
+        if self.is_cut:
+            return None
+        cable = self._connect(self._reached_now() if self.is_given_up else self.reached, process, receive, closed)
         if cable is not None:
             self.cables = [each for each in self.cables if each.is_open]
             self.cables.append(cable)
@@ -172,20 +222,58 @@ class HostedBackend:
     def __init__(
         self, host: SimulatedHost, loop: asyncio.AbstractEventLoop, dice: Random, server: SimulatedProcess
     ) -> None:
+        self.server = server
         self.held: list[HeldContainer] = []
         self.run = 0
         self.known: dict[str, object] = {}
         """Those that have not been reported as ended."""
-        self._host = host
         self._loop = loop
         self._reports: Reports | None = None
         self._early: list[object] = []
         self._closed = asyncio.Event()
         self.on_open: Callable[[], None] = lambda: None
         """Is called when containers may come."""
-        delay = lambda: dice.choice((0.0, 0.0, 0.001, 0.02))  # noqa: E731 - of both directions
-        self._to_server = OneWay(loop, server.context, self._heard, delay)
-        self._to_host = OneWay(loop, Context(), lambda act: host.hear(self, act), delay)
+        self.elsewhere: Callable[[], SimulatedHost] | None = None
+        """Gives another host, instead of one that is lost."""
+        self._dice = dice
+        self._pings = Pings(self._ask, self._silent, self._answers, self._lost)
+        self._connect(host)
+
+    def _connect(self, host: SimulatedHost) -> None:
+        self.host = host
+        delay = lambda: self._dice.choice((0.0, 0.0, 0.001, 0.02))  # noqa: E731 - of both directions
+        self._to_server = OneWay(self._loop, self.server.context, self._heard, delay)
+        self._to_host = OneWay(self._loop, Context(), lambda act: host.hear(self, act), delay)
+
+    # --- whether it answers -------------------------------------------------------------------------------------------
+
+    def _ask(self, number: int) -> None:
+        self._to_host.send(lambda: self.tell(number))
+
+    def _silent(self, seconds: float) -> None:
+        if self._reports is not None:
+            self._reports.backend_silent(f"the host has not answered for {seconds:g} s")
+
+    def _answers(self) -> None:
+        if self._reports is not None:
+            self._reports.backend_heard()
+
+    def _lost(self) -> None:
+        """It is given up, with all that it has; what is started from now on starts elsewhere."""
+        if self._reports is None or self.elsewhere is None:
+            return
+        lost, self.known = list(self.known), {}
+        self._connect(self.elsewhere())  # first: what is told makes the engine start others
+        self.host.adopt(self)
+        for container_id in lost:
+            reason = "was lost because its host does not answer"
+            self._reports.container_ended(
+                ContainerEnd(container_id=container_id, code=KILLED, reason=reason, blameless=True)
+            )
+        self._reports.backend_lost("the host does not answer")
+        self._pings.start()
+
+    # --- what it says -------------------------------------------------------------------------------------------------
 
     def tell(self, what: object) -> None:
         """The host says something."""
@@ -206,6 +294,8 @@ class HostedBackend:
             container_id, frozen = what
             if container_id in self.known:
                 (self._reports.container_frozen if frozen else self._reports.container_thawed)(container_id)
+        elif isinstance(what, int):
+            self._pings.answered(what)
         elif what == "lost":
             self._reports.backend_lost("the host agent ended")
         else:
@@ -216,6 +306,7 @@ class HostedBackend:
     async def open(self, reports: Reports) -> None:
         """See `Backend`."""
         self._reports = reports
+        self._pings.start()
         self.on_open()
         early, self._early = self._early, []
         for what in early:
@@ -236,24 +327,26 @@ class HostedBackend:
     def start_nowait(self, launch: Launch) -> None:
         """See `Backend`."""
         self.known[launch.container_id] = launch
-        self._to_host.send(lambda: self._host.launch(launch))
+        self._to_host.send(lambda: self.host.launch(launch))
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
         if container_id in self.known:
-            self._to_host.send(lambda: self._host.kill(container_id))
+            self._to_host.send(lambda: self.host.kill(container_id))
 
     def report_output_nowait(self, container_id: str) -> None:
         """See `Backend`."""
 
     async def close(self) -> None:
         """See `Backend`."""
+        self._pings.stop()
         if self._closed.is_set():
             return
-        self._to_host.send(self._host.end_all)
+        self._to_host.send(self.host.end_all)
         self._to_host.send(lambda: self.tell("closed"))
         await self._closed.wait()
 
     async def leave(self) -> None:
         """Leave everything to the next server."""
-        self._to_host.send(lambda: self._host.is_gone(self))
+        self._pings.stop()
+        self._to_host.send(lambda: self.host.is_gone(self))

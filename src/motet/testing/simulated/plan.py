@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 FaultKind = Literal[
     "server crashes",
+    "server is away",
     "server pauses",
     "server is replaced",
     "disk fails",
@@ -20,6 +21,7 @@ FaultKind = Literal[
     "agent dies",
     "agent is held up",
     "host is held up",
+    "host is cut off",
     "client is held up",
     "client is cut off",
     "client dies",
@@ -33,7 +35,8 @@ KINDS: tuple[FaultKind, ...] = ("server crashes", "server crashes", *get_args(Fa
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldPlan:
     """Of one world. `faults`: the kinds that there are, `pause`: seconds between two of them on average, for `seconds`.
-    `latency`: the delays that something on its way may have. `files`: the journal is that of servers with a home, in files."""
+    `latency`: the delays that something on its way may have. `files`: the journal is that of servers with a home, in files.
+    `schedules`: an app is deployed that runs by itself."""
 
     clients: int
     calls: int
@@ -43,6 +46,7 @@ class WorldPlan:
     seconds: float
     latency: tuple[float, ...]
     files: bool = False
+    schedules: bool = False
 
     @classmethod
     def of(cls, dice: Random, *, durable: bool) -> WorldPlan:
@@ -59,4 +63,5 @@ class WorldPlan:
             latency=dice.choice(((0.0,), (0.0, 0.001), (0.001, 0.02, 0.2))),
             # A home has one server: another one cannot replace it while it lives.
             files="server is replaced" not in faults and dice.random() < 0.4,
+            schedules=dice.random() < 0.3,
         )

@@ -19,6 +19,7 @@ from motet.server.wiring import ATTEMPT_BITS, build_server
 from motet.testing.history_events import BoundsDeclared, Broke, Event, Fault, ServerBegan, Settled
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import STREAMING, ScriptedClient
+from motet.testing.simulated.deployments import SimulatedDeployments
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.disk_files import FileDisk
 from motet.testing.simulated.door import SimulatedDoor
@@ -28,10 +29,14 @@ from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
 from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.process import SimulatedProcess
+from motet.testing.simulated.scheduled import DEPLOYER, ScheduledApp
 from motet.testing.transcript import spec
 
 GRACE = 60.0
 """Seconds that a host agent outlives its server."""
+
+RUNNING_ON = 150.0
+"""Seconds for which an app runs by itself when nothing goes wrong any more."""
 
 SETTLING = 600.0
 """Seconds after the last fault, after which everything must have ended."""
@@ -73,9 +78,12 @@ class SimulatedWorld:
         self.ground = SimulatedGround(self.loop, self._connect_client)
         self.disk = FileDisk(self.dice, self.cut_power) if self.plan.files else SimulatedDisk()
         self._harm = Harm(self)
+        self._away = 0.0
+        """Seconds for which there is no server after the one that is there."""
+        self._scheduled: ScheduledApp | None = None
 
     def _new_host(self) -> SimulatedHost:
-        return SimulatedHost(self.loop, self.dice, GRACE, self._connect, self.events.append)
+        return SimulatedHost(self.loop, self.dice, GRACE, self._connect, self.write)
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -116,7 +124,8 @@ class SimulatedWorld:
             process.on_death += [partial(self._died, process), gone.set]
             self.loop.create_task(self._serve(process), context=process.context)
             await gone.wait()
-            await asyncio.sleep(self.dice.choice((0.01, 0.5, 3.0)))
+            await asyncio.sleep(self._away or self.dice.choice((0.01, 0.5, 3.0)))
+            self._away = 0.0
 
     def _died(self, process: SimulatedProcess) -> None:
         if process is self.server:
@@ -126,6 +135,9 @@ class SimulatedWorld:
         self._reached = None
 
     async def _serve(self, process: SimulatedProcess) -> None:
+        if self.host.is_cut:  # it cannot be attached to
+            self.host.give_up(lambda: self.host.reached)
+            self.host = self._new_host()
         host = self.host
         backend = self.backend = host.attach(process)
         config = ServerConfig(
@@ -139,12 +151,23 @@ class SimulatedWorld:
         journal = self.disk.open()
         run = max(host.run, journal.term)
         inherited = Inherited(backend.held, (run << ATTEMPT_BITS) + 1, backend.leave)
-        server = build_server(config, backend, door=SimulatedDoor(), inherited=inherited, journal=journal)
+        deployed = SimulatedDeployments(self.disk.deployments, self.disk, journal.term)
+        server = build_server(
+            config, backend, door=SimulatedDoor(), inherited=inherited, journal=journal, deployed=deployed
+        )
 
         def opened() -> None:
             host.reached = process, server
 
-        backend.on_open = opened
+        def elsewhere() -> SimulatedHost:
+            before, found = backend.host, self._new_host()
+            before.give_up(lambda: self.host.reached)
+            found.reached, found.is_replaced = (process, server), before.is_replaced
+            if before is self.host:
+                self.host = found
+            return found
+
+        backend.on_open, backend.elsewhere = opened, elsewhere
         await server.start()
         if process is self.server:  # and no other one has come in its place meanwhile
             self._reached = process, server
@@ -158,11 +181,15 @@ class SimulatedWorld:
 
     def write(self, event: Event) -> None:
         """Into the history."""
+        if self._scheduled is not None and (moment := self._scheduled.before(event)) is not None:
+            self.events.append(moment)
         self.events.append(event)
 
     async def run(self) -> None:
         """All of it."""
         serving = self.loop.create_task(self._keep_serving())
+        if self.plan.schedules:
+            await self._deploy()
         for number in range(1, self.plan.clients + 1):
             process = SimulatedProcess(f"client-{number}", self.loop)
             dice = Random(f"{self.dice.random()}/{process.name}")
@@ -174,6 +201,14 @@ class SimulatedWorld:
         await self._do_harm()
         await self._settle()
         serving.cancel()
+
+    async def _deploy(self) -> None:
+        """An app that runs by itself, before anything goes wrong."""
+        self._scheduled = app = ScheduledApp(self.loop, jumps="wall clock jumps" in self.plan.faults)
+        self._declare(app.functions)
+        process = SimulatedProcess(DEPLOYER, self.loop)
+        await self.loop.create_task(app.deploy(process, self.dice, self.write), context=process.context)
+        self._telling = self.loop.create_task(app.tell(self.write))
 
     def _declare(self, functions: Sequence[FunctionSpec]) -> None:
         for each in functions:
@@ -198,6 +233,10 @@ class SimulatedWorld:
         self.host = self._new_host()
         self._next_server.set()
 
+    def keep_away(self, seconds: float) -> None:
+        """The next server comes so late."""
+        self._away = seconds
+
     def cut_power(self) -> None:
         """The server's machine goes off, in the middle of what it does."""
         if self.server is not None and self.server.is_alive:
@@ -217,16 +256,21 @@ class SimulatedWorld:
         """Let everything end; then let somebody else read what was spawned."""
         self.disk.problem, self.disk.unclear, self.disk_delay = "", 0, 0.0
         await self._wait_done(self.clients)
+        spawned = [(client.process.name, client.spawned) for client in self.clients]
+        if self._scheduled is not None:
+            await asyncio.sleep(RUNNING_ON)
+            spawned.append((DEPLOYER, [(call_id, 1) for call_id in self._scheduled.calls]))
+        asked_at = self.loop.time()
         readers = []
-        for number, client in enumerate(self.clients, 1):
+        for number, (principal, calls) in enumerate(spawned, 1):
             process = SimulatedProcess(f"reader-{number}", self.loop)
             reader = ScriptedClient(
                 process, self.dice, self.write, AppSpec(name="", functions=()), calls=0, spawns=False
             )
-            self.loop.create_task(reader.read_again(client), context=process.context)
+            self.loop.create_task(reader.read_again(principal, calls), context=process.context)
             readers.append(reader)
         await self._wait_done(readers)
-        self.write(Settled(at=self.loop.time()))
+        self.write(Settled(at=self.loop.time(), asked_at=asked_at))
 
     async def _wait_done(self, clients: Sequence[ScriptedClient]) -> None:
         deadline = self.loop.time() + SETTLING
