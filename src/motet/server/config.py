@@ -146,6 +146,7 @@ class ServerConfig:
             containers=_containers_per_host(cores),
             containers_per_pool=_number("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores), int),
             starting=max(8, 2 * cores),
+            cores=cores,
             stop_grace=stop_grace,
             drain_grace=_number("MOTET_DRAIN_GRACE", DEFAULT_LIMITS.drain_grace, float),
             freeze_grace=_number("MOTET_FREEZE_GRACE", DEFAULT_LIMITS.freeze_grace, float),
