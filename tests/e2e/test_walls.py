@@ -21,7 +21,7 @@ def running() -> Iterator[None]:
 
 
 def test_function_within_walls_has_a_place_of_its_own_and_sees_its_program(running: None) -> None:
-    assert look.remote() == {"processes": 3, "home": "/tmp", "writes": False}
+    assert look.remote() == {"lock": True, "processes": 3, "home": "/tmp", "writes": False}
 
 
 def test_function_within_walls_calls_others_also_without_a_network(running: None) -> None:

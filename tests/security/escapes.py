@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from motet.wire.template import Fork
 FORKS = 100
 _MACHINE = os.uname().machine
 _KEYCTL, _ADD_KEY = {"aarch64": (219, 217)}.get(_MACHINE, (250, 248))
+_BPF, _USERFAULTFD = {"aarch64": (280, 282)}.get(_MACHINE, (321, 323))
+_IO_URING_SETUP = 425
 _PTRACE_TRACEME = 0
 _CLONE_NEWUSER = 0x10000000
 _SESSION_KEYRING = -3
@@ -57,6 +60,11 @@ def fill(mib: int) -> None:
     Path("large").write_bytes(bytes(mib * 2**20))
     print("filled", flush=True)
     signal.pause()
+
+
+def began_at(pid: int) -> int:
+    """When a process did, in ticks since the machine started."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
@@ -169,7 +177,9 @@ def _system_files(victim: dict[str, Any]) -> bool:
 
 def _proc(victim: dict[str, Any]) -> bool:
     """What /proc tells of the machine, or lets change."""
-    for path in ("/proc/1/environ", f"/proc/{victim['tester']}/environ", "/proc/kcore"):
+    # In a namespace of its own the first process is another one.
+    first = ["/proc/1/environ"] if began_at(1) == victim["machine"] else []
+    for path in (*first, f"/proc/{victim['tester']}/environ", "/proc/kcore"):
         with contextlib.suppress(OSError), open(path, "rb") as file:
             if file.read(16):
                 return True
@@ -183,6 +193,30 @@ def _network(victim: dict[str, Any]) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", victim["port"]), 10):
         return True
     return False
+
+
+def _abstract_socket(victim: dict[str, Any]) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(f"\0{victim['abstract']}")
+        return True
+    return False
+
+
+def _kernel_memory(victim: dict[str, Any]) -> bool:
+    """Parts of the kernel that most ways out of walls went through: io_uring, userfaultfd."""
+    calls = ctypes.CDLL(None)
+    parameters = ctypes.create_string_buffer(256)
+    return int(calls.syscall(_IO_URING_SETUP, 4, parameters)) >= 0 or int(calls.syscall(_USERFAULTFD, 1)) >= 0
+
+
+def _bpf(victim: dict[str, Any]) -> bool:
+    array_of_four = struct.pack("IIII", 2, 4, 4, 1).ljust(128, b"\0")
+    return int(ctypes.CDLL(None).syscall(_BPF, 0, array_of_four, 72)) >= 0
+
+
+def _control_groups(victim: dict[str, Any]) -> bool:
+    places = ("/sys/fs/cgroup/memory/cgroup.procs", "/sys/fs/cgroup/cgroup.procs")
+    return any(os.access(path, os.W_OK) for path in places)
 
 
 ATTEMPTS = {
@@ -199,6 +233,10 @@ ATTEMPTS = {
     "make namespaces": _namespaces,
     "mount": _mount,
     "read or change the machine by /proc": _proc,
+    "use io_uring or userfaultfd": _kernel_memory,
+    "load something into the kernel (BPF)": _bpf,
+    "change control groups of the machine": _control_groups,
+    "reach abstract sockets of other programs": _abstract_socket,
     "reach this machine's network, and a metadata address": _network,
 }
 """By what docs/security.md says of each."""

@@ -98,6 +98,11 @@ def describe_exit(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
+def used_more(limit: int, what: str) -> str:
+    """Why a container was ended that took more bytes of something than it may, to follow "the container"."""
+    return f"used more than its {limit / 2**20:g} MiB of {what}, and was ended"
+
+
 class Reports(Protocol):
     """What a backend tells its owner. Called on the loop's thread, one at a time, never from within `start_nowait`
     or `kill_nowait`; a report may call these itself."""

@@ -20,11 +20,12 @@ import msgspec
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.starting import start_or_report
 from motet.backends.template_link import ENTRY, file_with
 from motet.backends.templates import LiveTemplate, Templates
 from motet.backends.walls.levels import lacking
 from motet.backends.walls.limit_keeper import LimitKeeper
-from motet.errors import InternalError, ServiceError
+from motet.errors import ServiceError
 from motet.model.gpu import FoundGpus
 from motet.model.isolation import NO_LIMITS, Isolation
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
@@ -136,19 +137,17 @@ class ProcessBackend:
 
     def start_nowait(self, launch: Launch, pipes: Pipes | None = None) -> None:
         """See `Backend`. `pipes`: what it writes to, instead of being reported."""
-        if self._templates is None or self._closing:
-            raise InternalError(f"container {launch.container_id} cannot start: the backend is not open")
-        if launch.container_id in self._containers:
-            raise InternalError(f"container {launch.container_id} was started already")
-        try:
-            self._start(launch, self._templates, pipes)
-        except (OSError, ValueError) as error:
-            for descriptor in () if pipes is None else pipes.write_ends:
-                os.close(descriptor)
-            ended = ContainerEnd(
-                container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
-            )
-            self._loop.call_soon(self._reports.container_ended, ended)
+        start_or_report(
+            partial(self._start, launch, pipes),
+            launch.container_id,
+            pipes,
+            known=self._containers,
+            is_open=self._templates is not None and not self._closing,
+            report_soon=self._end_soon,
+        )
+
+    def _end_soon(self, ended: ContainerEnd) -> None:
+        self._loop.call_soon(self._reports.container_ended, ended)
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
@@ -180,7 +179,9 @@ class ProcessBackend:
         self._remove_scratch()
         self._closed.set()
 
-    def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
+    def _start(self, launch: Launch, pipes: Pipes | None) -> None:
+        assert self._templates is not None
+        templates = self._templates
         template = templates.get(_forked_from(launch))
         asked = self._request(launch, template) if template.is_ready else None
         try:

@@ -14,6 +14,7 @@ from motet.core.call_events import CallEvents
 from motet.core.commands import Command, ReportAppStopped, ReportFunctionRetired, WakeAt
 from motet.core.container_events import CHANGES, PASSES, ContainerEvents
 from motet.core.host import DEFAULT_LIMITS, HostLimits
+from motet.core.host_events import HostEvents
 from motet.core.inputs import DELAYED, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
@@ -90,6 +91,7 @@ class Engine:
             e.AttemptsFinished: containers.finished,
             e.ContainerResumed: containers.resumed,
             e.SandboxStarted: state.sandboxes.started,
+            **HostEvents(state).handlers,
             e.SandboxGone: self._sandbox_gone,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
@@ -146,7 +148,7 @@ class Engine:
         if event.app_id in self._retired_apps:
             pool.retire()
         turn.changed(pool)
-        if pool.fleet.gpu:
+        if pool.fleet.gpu and self.state.host.limits.own:
             self.state.host.devices.look(turn)
 
     def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
@@ -180,7 +182,7 @@ class Engine:
 
     def _gpus_found(self, event: e.GpusFound, turn: Turn) -> None:
         self.state.host.devices.found(event.found)
-        self.state.host.devices_changed()
+        self.state.host.room_changed()
         for pool in self._pools.values():
             if pool.fleet.gpu:
                 turn.changed(pool)

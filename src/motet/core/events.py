@@ -6,6 +6,7 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
+from motet.model.host import OWN_HOST, HostSpec
 from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput, RestoredInput
 from motet.model.quota import Quota
 from motet.model.retires import Retires
@@ -195,6 +196,7 @@ class ContainerResumed(Event, frozen=True):
     limit: int | None = None
     leaving: str | None = None
     gpus: tuple[str, ...] = ()
+    host: str = OWN_HOST
 
 
 class ContainerFailed(Event, frozen=True):
@@ -323,6 +325,26 @@ class GpusFound(Event, frozen=True):
     """The answer to `FindGpus`: the GPUs that the host has now."""
 
     found: FoundGpus
+
+
+class HostJoined(Event, frozen=True):
+    """A machine has come that containers may be started on, beside the server's own. One that is known has changed."""
+
+    host: HostSpec
+
+
+class HostChanged(Event, frozen=True):
+    """A host has more or less than before, is `leaving`, `silent`, or neither any more."""
+
+    host: HostSpec
+
+
+class HostLost(Event, frozen=True):
+    """A host is gone, and how that is known ("has not answered for 5 s"). What runs there runs elsewhere, and what it may yet
+    say is not heard."""
+
+    host_id: str
+    reason: str
 
 
 class TimerFired(Event, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,11 @@ LEAST_CPU = 0.05
 """Of a limit of cores."""
 PIDS_WITHIN_WALLS = 1024
 """Processes and threads that a container within walls may have."""
+
+
+def is_below(path: str, directories: Iterable[str]) -> bool:
+    """Whether it is one of these directories, or lies in one."""
+    return any(path == each or path.startswith(f"{each}/") for each in directories)
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,8 +138,8 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines, self._images, config.base_env
-        self._launched = Launched(*of_backend, config.stop_grace, config.hidden, inherited, app_users=config.app_users)
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines, self._images
+        self._launched = Launched(*of_backend, config, inherited)
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)

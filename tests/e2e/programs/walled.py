@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -19,7 +20,10 @@ def look() -> dict[str, object]:
         writes = True
     except OSError:
         writes = False
+    with open("/dev/stdout", "a") as stdout:
+        stdout.write("opened anew\n")
     return {
+        "lock": multiprocessing.Lock().acquire(),
         "processes": sum(name.isdecimal() for name in os.listdir("/proc")),
         "home": os.environ["HOME"],
         "writes": writes,

@@ -139,7 +139,7 @@ def test_a_container_over_its_memory_is_ended_with_the_reason_and_its_neighbours
             print(json.dumps([said, [call.get() for call in calls]]))
         """
     )
-    assert "went over its memory of 128 MiB" in found[0]
+    assert "used more than its 128 MiB of memory" in found[0]
     assert found[1] == [0, 1, 2]
 
 

@@ -178,3 +178,28 @@ def test_a_raw_method_is_what_the_user_wrote() -> None:
 
 def test_on_an_undeclared_class_methods_are_ordinary() -> None:
     assert Parent().inherited() == "inherited"
+
+
+class Loading:
+    @motet.enter(snap=True)
+    def load(self) -> None:
+        self.loaded = True
+
+    @motet.method()
+    def tell(self) -> bool:
+        return self.loaded
+
+
+def test_snap_hooks_need_a_memory_snapshot_as_in_modal() -> None:
+    app = motet.App("snaps")
+    expected = "A class must have `enable_memory_snapshot=True` to use `snap=True` on its methods"
+    with pytest.raises(InvalidError, match=expected):
+        app.cls()(Loading)
+    app.cls(enable_memory_snapshot=True)(Loading)
+
+
+@pytest.mark.parametrize("level", ["bubblewrap", "oci"])
+def test_memory_snapshot_within_walls_is_refused(level: str) -> None:
+    app = motet.App("walled-snaps")
+    with pytest.raises(InvalidError, match=f'no effect with isolation="{level}"'):
+        app.function(enable_memory_snapshot=True, isolation=level, serialized=True)(lambda: None)  # type: ignore[arg-type]

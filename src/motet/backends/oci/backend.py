@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env, used_more
 from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.starting import start_or_report
 from motet.backends.template_link import ENTRY, file_with
-from motet.errors import InternalError, InvalidError, ServiceError
+from motet.errors import ServiceError
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec
 from motet.wire.template import Confided, Exited, Fork, Forked, Froze, TemplateReport, Thawed, encode_confided
@@ -86,19 +87,17 @@ class OciBackend:
 
     def start_nowait(self, launch: Launch, pipes: Pipes | None = None) -> None:
         """See `Backend`. `pipes`: what it writes to, instead of being reported."""
-        if self._closing:
-            raise InternalError(f"container {launch.container_id} cannot start: the backend is not open")
-        if launch.container_id in self._containers:
-            raise InternalError(f"container {launch.container_id} was started already")
-        try:
-            self._start(launch, pipes)
-        except (OSError, ValueError, ServiceError, InvalidError) as error:
-            for descriptor in () if pipes is None else pipes.write_ends:
-                os.close(descriptor)
-            ended = ContainerEnd(
-                container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
-            )
-            self._loop.call_soon(self._reports.container_ended, ended)
+        start_or_report(
+            partial(self._start, launch, pipes),
+            launch.container_id,
+            pipes,
+            known=self._containers,
+            is_open=not self._closing,
+            report_soon=self._end_soon,
+        )
+
+    def _end_soon(self, ended: ContainerEnd) -> None:
+        self._loop.call_soon(self._reports.container_ended, ended)
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
@@ -211,10 +210,9 @@ class OciBackend:
         container = None if container_id is None else self._containers.get(container_id)
         if container_id is None or container is None or container.template is not template:
             return
-        if code == -signal.SIGKILL and template.memory is not None and template.memory.ran_out:
-            limit = template.limits.memory
-            most = "" if limit is None else f" of {limit / 2**20:g} MiB"
-            reason, blameless = f"was ended because it went over its memory{most}", False
+        limit = template.limits.memory
+        if code == -signal.SIGKILL and limit is not None and template.memory is not None and template.memory.ran_out:
+            reason, blameless = used_more(limit, "memory"), False
         container.pipes.drain_and_close()
         del self._containers[container_id]
         kind = (template.spec, template.limits)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from motet.backends.base import used_more
 from motet.backends.walls.cgroups import ControlGroup, ControlGroups
 from motet.backends.walls.usage import disk_of, memory_of
 from motet.model.isolation import Limits
@@ -15,7 +16,6 @@ logger = logging.getLogger("motet.server")
 
 INTERVAL = 0.5
 """Seconds between two looks."""
-_MIB = 2**20
 
 
 class _LimitedContainer:
@@ -111,9 +111,9 @@ class LimitKeeper:
         in_group = container.group is not None and "memory" in container.group.by_kind
         most, pid = limits.memory, container.pid
         if most is not None and pid is not None and not in_group and memory_of(pid) > most:
-            return _used_more(most, "memory")
+            return used_more(most, "memory")
         if limits.disk is not None and disk_of(container.directory) > limits.disk:
-            return _used_more(limits.disk, "disk")
+            return used_more(limits.disk, "disk")
         return None
 
     def _tell_what_is_not_kept(self, limits: Limits) -> None:
@@ -129,8 +129,4 @@ def _out_of_memory(container: _LimitedContainer) -> str | None:
     """Something in it was killed for want of memory: the kernel says no more than that."""
     if container.group is None or container.limits.memory is None or not container.group.ran_out_of_memory:
         return None
-    return _used_more(container.limits.memory, "memory")
-
-
-def _used_more(limit: int, what: str) -> str:
-    return f"used more than its {limit / _MIB:g} MiB of {what}, and was ended"
+    return used_more(container.limits.memory, "memory")

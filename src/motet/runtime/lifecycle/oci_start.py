@@ -25,7 +25,12 @@ def main(directory: str, entry: str) -> None:
     errors.close()
     sys.path.append(str(Path(__file__).resolve().parents[3]))
     from motet.runtime.lifecycle import template
+    from motet.runtime.walls.privileges import forbid_calls_beside
+    from motet.runtime.walls.syscall_filter import knows_calls, syscall_filter
 
+    # The engine's list lets through what all containers of one user share (keyrings), and what leads out (namespaces).
+    if knows_calls():
+        forbid_calls_beside(syscall_filter())
     control = _connected(f"{directory}/{CONTROL}")
     # Its parent is none of this place, and its directory goes with it.
     parent, number = os.getppid(), control.detach()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from motet.model.isolation import Walls
+from motet.model.isolation import Walls, is_below
 
 TEMPORARY = "/tmp"
 """The container's own directory, as it sees it."""
@@ -49,13 +49,15 @@ def bubblewrap_command(
         if os.path.exists(path := f"/etc/{name}"):  # of links what they lead to, wherever that is
             seen.show(os.path.realpath(path), path)
     seen.words += ["--proc", "/proc", "--dev", "/dev"]
+    if as_root:  # who is within is another user, and shared memory and semaphores are files there
+        seen.words += ["--perms", "1777", "--tmpfs", "/dev/shm"]
     for device in _devices(walls):
         seen.words += ["--dev-bind", device, device]
     seen.show(directory, TEMPORARY, writable=True)
     seen.words += ["--dir", "/var", "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
     for path in outermost(interpreter()):
         seen.show(path, path)
-    below = [mount for mount in walls.mounts if _is_below(mount.target, walls.hidden)]
+    below = [mount for mount in walls.mounts if is_below(mount.target, walls.hidden)]
     for mount in walls.mounts:
         if mount not in below:
             seen.show(mount.source, mount.target, writable=mount.writable)
@@ -79,7 +81,7 @@ class _FileSystem:
         """What the host has at `source` is at `target`, for everybody to reach: directories that bubblewrap itself makes on the
         way may be for its own user alone."""
         for parent in reversed(Path(target).parents):
-            if str(parent) not in self._places and not _is_below(str(parent), self._shown):
+            if str(parent) not in self._places and not is_below(str(parent), self._shown):
                 self._places.add(str(parent))
                 self.words += ["--dir", str(parent)]
         self.words += ["--bind" if writable else "--ro-bind", source, target]
@@ -88,13 +90,9 @@ class _FileSystem:
 
     def hide(self, path: str) -> None:
         """There is nothing there, where there would be something."""
-        if os.path.isdir(path) and _is_below(path, self._shown):
+        if os.path.isdir(path) and is_below(path, self._shown):
             self.words += ["--tmpfs", path]
-            self._shown = [each for each in self._shown if not _is_below(each, [path])]
-
-
-def _is_below(path: str, directories: Iterable[str]) -> bool:
-    return any(path == each or path.startswith(f"{each}/") for each in directories)
+            self._shown = [each for each in self._shown if not is_below(each, [path])]
 
 
 def interpreter() -> Iterable[str]:

@@ -12,7 +12,7 @@ from motet.model.isolation import Walls
 from motet.runtime.cpython.forking import fork_for_parent
 from motet.runtime.walls.bubblewrap import TEMPORARY, bubblewrap, bubblewrap_command
 from motet.runtime.walls.namespaces import enter_namespaces
-from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls
+from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls, give_streams
 from motet.runtime.walls.syscall_filter import syscall_filter
 from motet.wire.template import Fork
 
@@ -117,6 +117,7 @@ class Enclosure:
             resource.setrlimit(resource.RLIMIT_NPROC, (fork.limits.pids, fork.limits.pids))
         drop_bounding_set()
         if self._as_root and self._walls.uid is not None:
+            give_streams(self._walls.uid)
             become(self._walls.uid)
         drop_capabilities()
         forbid_calls(self._filter)

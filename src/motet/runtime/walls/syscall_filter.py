@@ -72,6 +72,11 @@ _MACHINES = {
 }  # fmt: skip
 
 
+def knows_calls() -> bool:
+    """Whether those of this machine are listed here."""
+    return os.uname().machine in _MACHINES
+
+
 def syscall_filter(machine: str | None = None) -> bytes:
     """The filter as the kernel reads it. Raises `OSError` on processors whose calls are not listed here."""
     machine = machine or os.uname().machine

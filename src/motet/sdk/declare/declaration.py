@@ -20,7 +20,7 @@ from motet.sdk.declare.parameters import parameter_specs
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
 from motet.sdk.declare.rules import refuse
 from motet.sdk.declare.stacking import refuse_hidden
-from motet.sdk.declare.user_class import check_class, members, methods
+from motet.sdk.declare.user_class import check_class, hooks, members, methods
 from motet.sdk.options.batching import check_batched, check_class_batching
 from motet.sdk.options.checks import check_name
 from motet.sdk.options.keyword import Given
@@ -112,6 +112,8 @@ def declare_class(app: Any, wrapped: Any, given: Given) -> Declared:
         is_class=True,
         parameters=parameter_specs(user_cls),
     )
+    if hooks(user_cls, "snapshot") and not spec.memory_snapshot:
+        raise InvalidError("A class must have `enable_memory_snapshot=True` to use `snap=True` on its methods.")
     cls: Cls[Any] = Cls(Target(app, spec), user_cls)
     cls.register()
     return Declared(handle=cls, spec=spec, code=user_cls, serialized=serialized)

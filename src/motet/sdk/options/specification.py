@@ -31,6 +31,11 @@ def spec_fields(given: Given, function: str, *, decorated: Concurrency | None) -
         fields.setdefault("startup_timeout", fields["timeout"])
     if "retries" in fields:
         fields["retries"] = retry_policy_from(fields["retries"], function)
+    if fields.get("memory_snapshot") and (level := fields.get("isolation")) in ("bubblewrap", "oci"):
+        raise InvalidError(
+            f'{function}: enable_memory_snapshot=True has no effect with isolation="{level}": containers are forked from a '
+            "process in which no code of theirs may run. Leave one of them out."
+        )
     fields["autoscaler"] = AutoscalerSettings(**given.of("autoscaler"))
     fields["resources"] = Resources(**given.of("resources"))
     return fields

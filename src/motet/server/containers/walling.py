@@ -13,7 +13,7 @@ from motet.errors import ConnectionError
 from motet.images.remote_paths import why_not_shown
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.image import ImageSpec
-from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
+from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls, is_below
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.server.containers.in_image import added_files, in_image
 from motet.server.containers.launching import encoded, environment, template
@@ -132,7 +132,7 @@ class Walling:
         isolation = spec.isolation or "process"
         if isolation == "process" and not self._app_users:
             return Walls()
-        paths = _shown(configuration)
+        paths = _shown(configuration, self._hidden)
         shown = (Mount(source=path, target=path) for path in paths)
         if isolation == "process":
             return self._of_app_user(_uid(configuration), *shown)
@@ -212,8 +212,8 @@ def _uid_of(whose: str) -> int:
     return _FIRST_UID + int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4]) % _UIDS
 
 
-def _shown(configuration: Configure) -> list[str]:
-    """The program's own files and directories, sorted, none below another."""
+def _shown(configuration: Configure, hidden: Sequence[str]) -> list[str]:
+    """The program's own files and directories, sorted, none below another, unless that is below what is hidden."""
     directories = {configuration.project_dir, configuration.sources, configuration.bundle, *configuration.sys_path}
     files: set[str] = set()
     for definition in (configuration.main, configuration.spec.definition):
@@ -221,7 +221,11 @@ def _shown(configuration: Configure) -> list[str]:
             files.add(definition.file)
     if configuration.spec.image.python:
         directories |= _of_environment(configuration.spec.image.python)
-    return _outermost({*directories, *files})
+    paths = {*directories, *files}
+    found = _outermost(paths)
+    # A home in the project's directory is hidden with all that is below it.
+    below = [path for path in _outermost(each for each in paths if is_below(each, hidden)) if path not in found]
+    return [*found, *below]
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
