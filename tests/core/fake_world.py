@@ -23,6 +23,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST, Attempt
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
+from motet.model.host import OWN_HOST, HostSpec
 from motet.model.outcome import BEGUN, AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
@@ -61,6 +62,7 @@ class FakeContainer:
     """Attempts that were not read when its event loop was stuck: they will not begin."""
     read: Slots = field(default_factory=lambda: Slots(10**6))
     gpus: tuple[str, ...] = ()
+    host: str = OWN_HOST
     share: float = 1.0
     deliveries: int = 0
     wants_no_more: bool = False
@@ -161,6 +163,8 @@ class FakeWorld:
         """Streams that are cancelled where they run, and of which nobody has been told yet."""
         self.stopped_apps: Counter[str] = Counter()
         self.gpus: dict[str, Gpu] = {}
+        self.hosts: dict[str, HostSpec] = {OWN_HOST: HostSpec(host_id=OWN_HOST, containers=limits.containers)}
+        """The server's own machine, and those that have joined."""
         self.gpus_wanted = False
         self.delivered_at: dict[InputKey, float] = {}
         self.stood_still = 0.0
@@ -207,6 +211,7 @@ class FakeWorld:
             if not function.stopped:
                 events.append(e.FunctionAdded(function_id, function.app_id, function.spec))
                 events.append(e.AutoscalerChanged(function_id, function.settings))
+        events += [e.HostJoined(host) for host in self.hosts.values() if host.host_id != OWN_HOST]
         for container in self.containers.values():
             self._goes_on_alone(container, dice)
         self.feed(*events, *map(self._resumed, self.containers.values()))
@@ -289,7 +294,7 @@ class FakeWorld:
         leaving = "it asked to" if container.wants_no_more else None
         limit = None if container.limit == 1 << 62 else container.limit
         return e.ContainerResumed(
-            container.container_id, container.function_id, held, ended, limit, leaving, container.gpus
+            container.container_id, container.function_id, held, ended, limit, leaving, container.gpus, container.host
         )
 
     def _held(self, container: FakeContainer, attempt: int, key: InputKey) -> HeldAttempt:
@@ -443,6 +448,8 @@ class FakeWorld:
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
+            case e.HostJoined() | e.HostChanged() | e.HostLost():
+                self._note_host(event)
             case e.ContainerEnded() if event.container_id in self.containers:
                 function = self._function_of(event.container_id)
                 container = self.containers.pop(event.container_id)
@@ -461,6 +468,29 @@ class FakeWorld:
                         self.may_be_cancelled.add(key)
             case _:
                 self._note_asked(event)
+
+    def _note_host(self, event: e.HostJoined | e.HostChanged | e.HostLost) -> None:
+        """What is on a host that is lost runs elsewhere, and what is on one that leaves may be killed in time."""
+        if isinstance(event, e.HostLost):
+            self.hosts.pop(event.host_id, None)
+            for container in self.on(event.host_id):
+                self.may_be_lost.update(self.containers.pop(container.container_id).held.values())
+        elif isinstance(event, e.HostJoined) or event.host.host_id in self.hosts:
+            self.hosts[event.host.host_id] = event.host
+            if event.host.leaving:
+                for container in self.on(event.host.host_id):
+                    container.wants_no_more = True
+                    self._may_go(container, self.limits.drain_grace)
+
+    def on(self, host_id: str) -> list[FakeContainer]:
+        return [container for container in self.containers.values() if container.host == host_id]
+
+    def _may_start_on(self, host: HostSpec) -> bool:
+        """Whether a container that asks for nothing may be started there now."""
+        there = self.on(host.host_id)
+        starting = sum(container.phase == "starting" for container in there)
+        room = host.containers is None or len(there) < host.containers
+        return host.takes_containers and room and starting < self.limits.starting
 
     def _note_asked(self, event: e.Event) -> None:
         """Keep count of what containers are to do."""
@@ -519,13 +549,15 @@ class FakeWorld:
                 self.gpus_wanted = True
             case c.StartContainer():
                 self.containers[command.container_id] = FakeContainer(
-                    command.container_id, command.function_id, gpus=command.gpus
+                    command.container_id, command.function_id, gpus=command.gpus, host=command.host
                 )
                 self._check_devices(self.containers[command.container_id])
+                assert self.hosts[command.host].takes_containers, f"{command} on {self.hosts[command.host]}"
                 there = [x for x in self.containers.values() if x.function_id == command.function_id]
                 assert len(there) <= self.most(command.function_id), f"{command} with {len(there) - 1} there"
                 assert not self.functions[command.function_id].stopped
-                assert len(self.in_phase("starting")) <= self.limits.starting
+                starting = [x for x in self.on(command.host) if x.phase == "starting"]
+                assert len(starting) <= self.limits.starting
             case c.StopContainer():
                 container = self.containers[command.container_id]
                 function = self.functions[container.function_id]
@@ -619,7 +651,8 @@ class FakeWorld:
         requests = self.functions[container.function_id].spec.resources.gpu
         if self.limits.missing_gpu == "ignore" and not container.gpus:
             return
-        given = [self.gpus[uuid] for uuid in container.gpus]
+        here = {gpu.uuid: gpu for gpu in self.hosts[container.host].gpus} or self.gpus
+        given = [here[uuid] for uuid in container.gpus]
         assert len(set(given)) == len(given)
         assert len({gpu.kind for gpu in given}) == min(1, len(requests))
         fitting = [
@@ -732,7 +765,10 @@ class FakeWorld:
     @property
     def is_crowded(self) -> bool:
         """There is no room for another container."""
-        return self.limits.containers is not None and len(self.containers) >= self.limits.containers
+        return not any(
+            host.takes_containers and (host.containers is None or len(self.on(host.host_id)) < host.containers)
+            for host in self.hosts.values()
+        )
 
     def _check(self) -> None:
         """After each turn: nobody waits where there is room, and what is missing is on its way. Unless the engine is still
@@ -754,7 +790,7 @@ class FakeWorld:
         assert sorted(x.container_id for x in there) == names, f"{names}: {there}"
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
-        host_is_full = len(self.in_phase("starting")) == self.limits.starting or self.is_crowded
+        host_is_full = not any(map(self._may_start_on, self.hosts.values()))
         host_is_full = host_is_full or self._may_have_no_more(function.app_id)
         if function.spec.resources.gpu:
             # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.

@@ -19,6 +19,8 @@ from motet.core import events as e
 from motet.core.devices import MissingGpu
 from motet.core.host import HostLimits
 from motet.core.policies import POLICIES
+from motet.model.gpu import Gpu
+from motet.model.host import HostSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
 from motet.model.quota import Quota
@@ -379,6 +381,39 @@ class EngineWalk(RuleBasedStateMachine):
     def find_gpus(self) -> None:
         self.world.find_gpus(*self.gpus)
 
+    # --- hosts ---------------------------------------------------------------------------------------------------------
+
+    @rule(
+        number=st.integers(1, 3),
+        room=st.none() | st.integers(1, 4),
+        gpus=st.lists(st.sampled_from(GPUS), max_size=3),
+        state=st.sampled_from(["", "", "", "leaving", "silent"]),
+    )
+    def host_joins_or_changes(self, number: int, room: int | None, gpus: list[str], state: str) -> None:
+        host_id = f"host-{number}"
+        known = self.world.hosts.get(host_id)
+        host = HostSpec(
+            host_id=host_id,
+            containers=room if known is None else known.containers,
+            gpus=tuple(Gpu.named(uuid=f"{host_id}-gpu{n}", name=name, memory_mib=80_000) for n, name in enumerate(gpus))
+            if known is None
+            else known.gpus,
+            leaving="is to be turned off" if state == "leaving" else "",
+            silent="has not answered for 4 s" if state == "silent" else "",
+        )
+        self.world.feed(e.HostJoined(host) if known is None else e.HostChanged(host))
+
+    @precondition(lambda self: len(self.world.hosts) > 1)
+    @rule(pick=PICK)
+    def lose_a_host(self, pick: int) -> None:
+        host_id = self._choose(sorted(filter(None, self.world.hosts)), pick)
+        self.world.feed(e.HostLost(host_id, "has not answered for 5 s"))
+
+    @rule()
+    def hear_late_of_a_host(self) -> None:
+        self.world.feed(e.HostLost("long-gone", "has not answered for 5 s"))
+        self.world.feed(e.HostChanged(HostSpec(host_id="long-gone")))
+
     # --- time -----------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 3.0, 10.0, 61.0, 400.0]))
@@ -396,6 +431,8 @@ class EngineWalk(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         world = self.world
+        for host_id in sorted(filter(None, world.hosts)):
+            world.feed(e.HostLost(host_id, "has been turned off"))
         world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
         for function_id in world.functions:
             world.feed(e.FunctionWarmed(function_id, 0))

@@ -78,8 +78,8 @@ def test_what_images_ask_for_and_the_machine_lacks_is_said_once_and_the_program_
             f"{tmp_path / 'shop' / 'program.py'} is on this machine (for flavour, other)"
         ),
         (
-            '  Image.entrypoint tini is not carried out: it needs a real image: use isolation="oci", or '
-            "MOTET_HOST_PACKAGES=all if this machine has what it makes (for flavour, other)"
+            "  Image.entrypoint tini is not carried out: containers begin with Motet, and with this under "
+            'isolation="oci" alone (for flavour, other)'
         ),
     ]
     assert not (tmp_path / "shop" / "elsewhere").exists()

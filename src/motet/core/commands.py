@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.host import OWN_HOST
 from motet.model.outcome import Delivery, InputEnd
 from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
@@ -18,14 +19,15 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class StartContainer(Command, frozen=True):
-    """Start one; it is to see these GPUs, by their UUIDs, and no others."""
+    """Start one on this host; it is to see these GPUs, by their UUIDs, and no others."""
 
     container_id: str
     function_id: str
     reason: str
     gpus: tuple[str, ...] = ()
     waited: float = 0.0
-    """Seconds since it was wanted: the host lets a few start at a time."""
+    """Seconds since it was wanted: a host lets a few start at a time."""
+    host: str = OWN_HOST
 
 
 class StopContainer(Command, frozen=True):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from motet.core.inputs import Input
 from motet.errors import InternalError
+from motet.model.host import OWN_HOST
 from motet.model.outcome import AttemptEnd
 
 UNLIMITED = 1 << 62
@@ -47,6 +48,7 @@ class Container:
         "froze_at",
         "function_id",
         "history",
+        "host",
         "hurry",
         "idle_since",
         "leaving",
@@ -60,9 +62,11 @@ class Container:
         "was_frozen",
     )
 
-    def __init__(self, container_id: str, now: float, reason: str, function_id: str = "") -> None:
+    def __init__(self, container_id: str, now: float, reason: str, function_id: str = "", host: str = OWN_HOST) -> None:
         self.container_id = container_id
         self.function_id = function_id
+        self.host = host
+        """Where it is."""
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
         self.limit = UNLIMITED

@@ -66,10 +66,10 @@ def place(requests: Requests, gpus: Sequence[Gpu], used: Mapping[str, float]) ->
 class Devices:
     """What is known of the host's GPUs, and who holds them. `missing`: what becomes of requests for what the host lacks."""
 
-    __slots__ = ("_found", "_held", "_looked_at", "_looking", "_missing", "_most", "unsettled")
+    __slots__ = ("_found", "_held", "_looked_at", "_looking", "_most", "missing", "unsettled")
 
     def __init__(self, missing: MissingGpu) -> None:
-        self._missing = missing
+        self.missing = missing
         self._found: FoundGpus | None = None
         self._looking = False
         self._looked_at = 0.0
@@ -88,7 +88,7 @@ class Devices:
 
     def look_again(self, requests: Requests, turn: Turn) -> float | None:
         """Have them found once more if this waits for what is not there; until when not to ask again, if it does."""
-        if self._missing != "wait" or self._looking or self._room_for(requests):
+        if self.missing != "wait" or self._looking or self._room_for(requests):
             return None
         if turn.now >= self._looked_at + LOOK_AGAIN:
             self._look(turn)
@@ -113,10 +113,10 @@ class Devices:
             return None
         if self._found is None:
             return 1
-        return self._room_for(requests) or int(self._missing == "wait")
+        return self._room_for(requests) or int(self.missing == "wait")
 
     def _does_without(self, requests: Requests) -> bool:
-        return self._missing == "ignore" and self._found is not None and not self._room_for(requests)
+        return self.missing == "ignore" and self._found is not None and not self._room_for(requests)
 
     def _room_for(self, requests: Requests) -> int:
         known = self._most.get(requests)
@@ -138,17 +138,22 @@ class Devices:
         """They are being given a try."""
         self.unsettled = False
 
+    @property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """Those that are known to be there."""
+        return () if self._found is None else self._found.gpus
+
     # --- who has what -------------------------------------------------------------------------------------------------
 
     def find(self, requests: Requests) -> Grant | None:
         """What a container started now would get; None: it must wait."""
         if not requests or self._does_without(requests):
             return Grant((), 1.0)
-        return None if self._found is None else place(requests, self._found.gpus, self._used())
+        return None if self._found is None else place(requests, self._found.gpus, self.used())
 
     def find_soon(self, requests: Requests) -> Grant | None:
         """What a container would get once all that was told to end has ended; None: it must wait for others."""
-        return None if self._found is None else place(requests, self._found.gpus, self._used(self._leaving))
+        return None if self._found is None else place(requests, self._found.gpus, self.used(self._leaving))
 
     def hold(self, container_id: str, grant: Grant, holder: Holder) -> None:
         """These are the container's until `release`."""
@@ -169,7 +174,7 @@ class Devices:
         spare.sort(key=lambda one: one[0].idle_since)
         for number, (last, _) in enumerate(spare, 1):
             gone.add(last.container_id)
-            if grant := place(requests, self._found.gpus, self._used(gone)):
+            if grant := place(requests, self._found.gpus, self.used(gone)):
                 for container, holder in spare[:number]:
                     if set(grant.gpus) & set(self._held[container.container_id][0].gpus):
                         holder.give_way(container, turn)
@@ -183,7 +188,7 @@ class Devices:
     def _leaving(self) -> set[str]:
         return {container.container_id for holder in self._holders for container in holder.leaving()}
 
-    def _used(self, without: Collection[str] = ()) -> dict[str, float]:
+    def used(self, without: Collection[str] = ()) -> dict[str, float]:
         """How much of each device is taken, untouched ones left out; as if these containers had gone."""
         used: dict[str, float] = {}
         for container_id, (grant, _) in self._held.items():
@@ -196,7 +201,7 @@ class Devices:
 
     def refusal(self, requests: Requests) -> str | None:
         """Why this can never run here; None if it can, or is to wait."""
-        if self._missing != "error" or self._found is None or self._room_for(requests):
+        if self.missing != "error" or self._found is None or self._room_for(requests):
             return None
         return (
             f"it asks for gpu={_asked(requests)}, and {self._inventory()}. Ask for what is there, or set "
@@ -213,7 +218,7 @@ class Devices:
         found = self._found or FoundGpus()
         if not found.gpus:
             return f"this host has no GPU ({found.note})"
-        used = self._used()
+        used = self.used()
         total = Counter(gpu.kind for gpu in found.gpus)
         free = Counter(gpu.kind for gpu in found.gpus if gpu.uuid not in used)
         return "this host has " + ", ".join(f"{n} {kind} ({free[kind]} free)" for kind, n in total.items())
@@ -223,7 +228,7 @@ class Devices:
         whole = [gpu.uuid for grant, _ in self._held.values() if grant.share == 1 for gpu in grant.gpus]
         every = [gpu.uuid for grant, _ in self._held.values() for gpu in grant.gpus]
         return {
-            "no device is promised twice": all(used <= 1 + _ROUNDING for used in self._used().values()),
+            "no device is promised twice": all(used <= 1 + _ROUNDING for used in self.used().values()),
             "whole devices are not shared": all(every.count(uuid) == 1 for uuid in whole),
         }
 

@@ -14,6 +14,7 @@ from motet.core.call_events import CallEvents
 from motet.core.commands import Command, ReportAppStopped, ReportFunctionRetired, WakeAt
 from motet.core.container_events import CHANGES, PASSES, ContainerEvents
 from motet.core.host import DEFAULT_LIMITS, HostLimits
+from motet.core.host_events import HostEvents
 from motet.core.inputs import DELAYED, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
@@ -90,6 +91,7 @@ class Engine:
             e.AttemptsFinished: containers.finished,
             e.ContainerResumed: containers.resumed,
             e.SandboxStarted: state.sandboxes.started,
+            **HostEvents(state).handlers,
             e.SandboxGone: self._sandbox_gone,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
@@ -146,7 +148,7 @@ class Engine:
         if event.app_id in self._retired_apps:
             pool.retire()
         turn.changed(pool)
-        if pool.fleet.gpu:
+        if pool.fleet.gpu and self.state.host.limits.own:
             self.state.host.devices.look(turn)
 
     def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
@@ -180,14 +182,17 @@ class Engine:
 
     def _gpus_found(self, event: e.GpusFound, turn: Turn) -> None:
         self.state.host.devices.found(event.found)
-        self.state.host.devices_changed()
+        self.state.host.room_changed()
         for pool in self._pools.values():
             if pool.fleet.gpu:
                 turn.changed(pool)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
+        why = Why(f"the app {event.app_id} stopped")
         for pool in self.state.pools_of(event.app_id):
-            self._backlog.add(self.state.calls.of_function(pool.function_id), Why(f"the app {event.app_id} stopped"))
+            if event.leaves_spawned:
+                pool.interruptions.leave(self.state.calls.take_spawned(pool.function_id), why.reason, why.error, turn)
+            self._backlog.add(self.state.calls.of_function(pool.function_id), why)
         self._backlog.work(turn)  # now: then most containers hold nothing when they are stopped
         self._close(event.app_id, event.grace, "app stopped", turn)
 

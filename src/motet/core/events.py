@@ -6,6 +6,7 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
+from motet.model.host import OWN_HOST, HostSpec
 from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput, RestoredInput
 from motet.model.quota import Quota
 from motet.model.retires import Retires
@@ -68,10 +69,12 @@ class FunctionWanted(Event, frozen=True):
 
 
 class AppStopped(Event, frozen=True):
-    """The app's functions take no more inputs; end what they have. Containers still there after `grace` are killed."""
+    """The app's functions take no more inputs; end what they have. Containers still there after `grace` are killed.
+    `leaves_spawned`: inputs of spawned calls that do not run are no concern of this server any more, and do not end."""
 
     app_id: str
     grace: float
+    leaves_spawned: bool = False
 
 
 class AppRetired(Event, frozen=True):
@@ -193,6 +196,7 @@ class ContainerResumed(Event, frozen=True):
     limit: int | None = None
     leaving: str | None = None
     gpus: tuple[str, ...] = ()
+    host: str = OWN_HOST
 
 
 class ContainerFailed(Event, frozen=True):
@@ -321,6 +325,26 @@ class GpusFound(Event, frozen=True):
     """The answer to `FindGpus`: the GPUs that the host has now."""
 
     found: FoundGpus
+
+
+class HostJoined(Event, frozen=True):
+    """A machine has come that containers may be started on, beside the server's own. One that is known has changed."""
+
+    host: HostSpec
+
+
+class HostChanged(Event, frozen=True):
+    """A host has more or less than before, is `leaving`, `silent`, or neither any more."""
+
+    host: HostSpec
+
+
+class HostLost(Event, frozen=True):
+    """A host is gone, and how that is known ("has not answered for 5 s"). What runs there runs elsewhere, and what it may yet
+    say is not heard."""
+
+    host_id: str
+    reason: str
 
 
 class TimerFired(Event, frozen=True):

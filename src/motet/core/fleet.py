@@ -14,12 +14,14 @@ from motet.core.events import ContainerResumed
 from motet.core.grace import SetAlarm
 from motet.core.host import Host
 from motet.core.learned_target import LearnedTarget
+from motet.core.placement import Need
 from motet.core.roster import Roster
 from motet.core.router import LoadIndex
 from motet.core.shares import Share
 from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
+from motet.model.host import OWN_HOST
 
 COUNTED = (states.STARTING, states.READY)
 """The states in which a container counts towards the desired number."""
@@ -53,7 +55,7 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(self.gpu, host, alarm)
+        self.claim = DeviceClaim(Need.of(spec.resources), host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()
@@ -74,6 +76,7 @@ class Fleet:
             self.graces.starts.end(container)
             self.starting -= 1
             self.host.start_is_over()
+            self.claim.started(container)
         if after is states.STOPPING:
             self.host.container_leaves()
         more = (after in COUNTED) - (before in COUNTED)
@@ -106,14 +109,16 @@ class Fleet:
 
     # --- one container ------------------------------------------------------------------------------------------------
 
-    def start(self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn) -> Container:
-        """One more, which is to see these GPUs, and has been wanted since then."""
+    def start(
+        self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn, host: str = OWN_HOST
+    ) -> Container:
+        """One more on this host, which is to see these GPUs, and has been wanted since then."""
         if self.spec.isolation not in (None, "process"):
             reason += f" (isolation level {self.spec.isolation})"
-        container = self._roster.add(self.function_id, turn.now, reason)
+        container = self._roster.add(self.function_id, turn.now, reason, host)
         self._starts(container, turn)
         turn.commands.append(
-            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
+            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at, host)
         )
         return container
 
@@ -130,7 +135,7 @@ class Fleet:
 
     def resume(self, event: ContainerResumed, turn: Turn) -> Container:
         """One that a server before this one had started is here. What it runs takes its slots before it is `resumed`."""
-        container = self._roster.resume(event.container_id, self.function_id, turn.now)
+        container = self._roster.resume(event.container_id, self.function_id, turn.now, event.host)
         self._starts(container, turn)
         if event.limit is not None:
             container.limit_to(event.limit)
@@ -188,7 +193,7 @@ class Fleet:
         if self.learned is not None:
             self.learned.unloaded(container, turn.now)
             self.target_inputs = self.learned.target  # it changes only when inputs have ended
-        if self.gpu and not container.running:
+        if not container.running and (self.gpu or self.host.hosts.are_several):
             self.claim.unsettle()
         if container.takes_inputs:
             self.index.put(container)
@@ -279,13 +284,14 @@ class Fleet:
         """Containers that count, and take no inputs because they are blocked or silent: others are wanted beside them."""
         return sum(container.state is states.READY for container in self.held_up)
 
-    def ended(self, container: Container, turn: Turn) -> None:
-        """It is gone, asked or not."""
+    def ended(self, container: Container, turn: Turn, *, blameless: bool = False) -> None:
+        """It is gone, asked or not. (`blameless`: nothing in it can be the cause.)"""
         if self.learned is not None:
             self.learned.lost(container)
         if container.state is states.STARTING:
             container.fail()
-            self.start_failures.add(container.started_at, turn.now)
+            if not blameless:
+                self.start_failures.add(container.started_at, turn.now)
         asked = container.state is states.STOPPING
         self._move(container, "ended", turn)
         self.share.add_containers(-1)
@@ -297,8 +303,7 @@ class Fleet:
         self._roster.remove(container)
         self.held_up.discard(container)
         self.graces.end(container)
-        if self.gpu:
-            self.claim.release(container)
+        self.claim.release(container)
 
     def stop(self, container: Container, reason: str, turn: Turn) -> None:
         """Let it run its exit hooks and end; it has `stop_grace` for that."""

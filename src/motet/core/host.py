@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.core.devices import Devices, Grant, MissingGpu
+from motet.core.hosts import HostLedger
 from motet.core.shares import Share
 from motet.core.start_line import StartLine
 from motet.core.turn import Turn
@@ -19,7 +20,8 @@ class HostLimits:
     other). Seconds that a container has: `stop_grace` once it was asked to stop, `drain_grace` to finish its inputs when it
     must go, `freeze_grace` when its process was stopped (SIGSTOP). At most `waiting` inputs of a pool wait for a container, or
     `waiting_spawned` of spawned calls (Modal's numbers). `missing_gpu`: what becomes of inputs whose function asks for GPUs
-    that the host lacks: they fail, wait, or run without."""
+    that the host lacks: they fail, wait, or run without; where several hosts are, or `own` says that none of its containers run
+    on the server's own machine, they wait. `cores`: that machine's, to weigh it against other hosts by."""
 
     containers: int | None = None
     containers_per_pool: int = 32
@@ -30,6 +32,8 @@ class HostLimits:
     waiting: int = 2_000
     waiting_spawned: int = 1_000_000
     missing_gpu: MissingGpu = "error"
+    own: bool = True
+    cores: float | None = None
 
 
 DEFAULT_LIMITS = HostLimits()
@@ -101,11 +105,11 @@ class Starter(Protocol):
 
 
 class Host:
-    """The limits, how much of them is in use now, and who wants more."""
+    """The limits, how much of them is in use now, and who wants more. Where there are several `hosts`, all of them together."""
 
     __slots__ = (
-        "_blocked", "_capped", "_crowded", "_line", "_members", "containers", "devices", "draining", "leaving", "limits",
-        "starting",
+        "_blocked", "_capped", "_crowded", "_line", "_members", "containers", "devices", "draining", "hosts", "leaving",
+        "limits", "starting",
     )  # fmt: skip
 
     def __init__(self, limits: HostLimits) -> None:
@@ -118,9 +122,11 @@ class Host:
         self.draining = 0
         """The ones that stop once they hold nothing."""
         self.devices = Devices(limits.missing_gpu)
+        self.hosts = HostLedger(limits, self.devices)
         self._line: StartLine[Starter] = StartLine()
         self._blocked: dict[Starter, None] = {}
-        """Those that wait for a device, in order; they are back at the head of the line when there may be one."""
+        """Those that wait for a device, or for room on some host, in order; they are back at the head of the line when there
+        may be one."""
         self._crowded: dict[Starter, None] = {}
         """Those that wait until the host has fewer containers; then they are back at the head of the line, those with inputs
         first."""
@@ -157,7 +163,7 @@ class Host:
             self._line.add(starter, needs=starter.lacks_one)
 
     def is_blocked(self, starter: Starter) -> bool:
-        """It stands in line, and no device is free for it."""
+        """It stands in line, and no device is free for it, or no host has room for it."""
         return starter in self._blocked
 
     def shortage(self, starter: Starter) -> str:
@@ -166,6 +172,8 @@ class Host:
             return starter.share.shortage()
         if starter not in self._crowded:
             return ""
+        if self.hosts.are_several:
+            return f"{self.containers} containers run, and no host may have another"
         return (
             f"{self.containers} containers run on this host, which may have {self.limits.containers} "
             "(MOTET_CONTAINERS_PER_HOST)"
@@ -180,18 +188,29 @@ class Host:
         """Whether one more may have the place of a container: one that is free, that of a container which was told to end, or
         of an idle one that nobody needs. A sandbox does not wait until that has ended."""
         limit = self.limits.containers
-        return limit is None or self.containers - self.leaving < limit or self._longest_spare() is not None
+        return limit is None or self._lasting < limit or self._spare_here() is not None
 
     def sandbox_started(self, turn: Turn) -> None:
         """One more has the place of a container; an idle one makes way for it if there is no other."""
         self.containers += 1
-        limit = self.limits.containers
-        if (
-            limit is not None
-            and self.containers - self.leaving > limit
-            and (spare := self._longest_spare()) is not None
-        ):
+        self.hosts.add_sandboxes(1)
+        limit, spare = self.limits.containers, self._spare_here()
+        if limit is not None and self._lasting > limit and spare is not None:
             spare.give_up_spare(turn)
+
+    def sandbox_ended(self) -> None:
+        """There is room for another."""
+        self.hosts.add_sandboxes(-1)
+        self.container_ended(was_leaving=False)
+
+    @property
+    def _lasting(self) -> int:
+        """Of the server's own machine, where sandboxes are: containers and sandboxes, without those that are known to go."""
+        return self.hosts.on_own if self.hosts.are_several else self.containers - self.leaving
+
+    def _spare_here(self) -> Starter | None:
+        """Whoever has an idle container to spare there, the longest idle one."""
+        return None if self.hosts.are_several else self._longest_spare()
 
     def start_is_over(self) -> None:
         """One that was starting is ready, or never will be."""
@@ -209,12 +228,20 @@ class Host:
         """There is room for another."""
         self.containers -= 1
         self.leaving -= was_leaving
+        self._let_in()
+
+    def _let_in(self) -> None:
         if self._crowded or self._capped:
             self._put_first({**self._capped, **self._crowded})
             self._crowded, self._capped = {}, {}
 
-    def devices_changed(self) -> None:
-        """Devices were found or released: those that wait for one may have their turn."""
+    def hosts_changed(self) -> None:
+        """There are others, or they have more or less: whoever waits for room may have its turn."""
+        self._let_in()
+        self.room_changed()
+
+    def room_changed(self) -> None:
+        """Devices were found, or something that a host has was released: those that wait for any may have their turn."""
         if self._blocked:
             self._put_first(self._blocked)
             self._blocked = {}
@@ -229,7 +256,8 @@ class Host:
 
     def start_next(self, turn: Turn) -> None:
         """Start containers while there is room: one for each in turn, so that no pool, app or principal starves another."""
-        while self._line and self.starting < self.limits.starting:
+        most_starting = self.limits.starting if not self.hosts.are_several else self.hosts.most_starting
+        while self._line and self.starting < most_starting:
             starter = self._line.pop()
             if _is_capped(starter):
                 self._capped[starter] = None
@@ -254,6 +282,8 @@ class Host:
 
     @property
     def _is_full(self) -> bool:
+        if self.hosts.are_several:
+            return self.hosts.is_full
         return self.limits.containers is not None and self.containers >= self.limits.containers
 
     def _make_room(self, turn: Turn) -> None:

@@ -8,6 +8,7 @@ from motet.core.inputs import Input
 from motet.core.state import State
 from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, view_pool
 from motet.errors import NotFoundError, ResourceExhaustedError
+from motet.model.host import HostView
 from motet.model.outcome import CallKind
 from motet.model.views import FunctionView, InputView, LearnedTargetView
 from motet.records.facts import SampleRecord
@@ -42,6 +43,10 @@ class Inspection:
             if pool.earlier.are_any and pool.earlier.has(call_id, index):
                 return function_id
         return None
+
+    def hosts(self) -> list[HostView]:
+        """The machines that containers run on, the server's own first if it is one of them."""
+        return self._state.host.hosts.views()
 
     def containers(self, function_id: str) -> int:
         """How many containers of a function are ready, or are starting."""

@@ -36,7 +36,7 @@ class Losses:
         """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
         was_starting = container.state is states.STARTING
         lost = self._lose_all(container)
-        self.fleet.ended(container, turn)
+        self.fleet.ended(container, turn, blameless=blameless)
         cause = causes.PREEMPTED if container.hurry else causes.DIED
         if blameless:
             self._run_elsewhere(lost, container, cause, description, turn)

@@ -182,8 +182,8 @@ class Pool:
         """A container is here that a server before this one had started."""
         container = self.fleet.resume(event, turn)
         running = self.slots.resumed(container, event.running, turn.now)
-        self.fleet.resumed(container, turn)
         self.size.resumed(container, event.gpus)
+        self.fleet.resumed(container, turn)
         for held in running:
             if held.cancelled or held.cut:
                 self.slots.let_go(held, container, "it was cancelled", turn)

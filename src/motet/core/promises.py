@@ -24,6 +24,7 @@ def check(state: State) -> None:
         "leaving": host.leaving == sum(container.state is STOPPING for container in every),
         "draining": host.draining == sum(container.state is DRAINING for container in every),
         **host.devices.check(),
+        **host.hosts.check(every),
         **state.calls.check(),
         "containers": set(state.containers.values()) == set(every),
         "each container knows its function": all(

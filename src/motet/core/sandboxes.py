@@ -42,7 +42,7 @@ class SandboxPlaces:
         share, app_id = self._taken.pop(event.sandbox_id, (None, ""))
         if share is not None:
             share.add_containers(-1)
-            self._host.container_ended(was_leaving=False)
+            self._host.sandbox_ended()
         return app_id
 
     def refusal(self, principal: int, app_id: str) -> ResourceExhaustedError | None:
@@ -53,9 +53,9 @@ class SandboxPlaces:
                 f"no sandbox can start: {share.shortage()}; sandboxes count as containers", 1.0, "containers"
             )
         if not self._host.takes_sandbox():
-            limit = self._host.limits.containers
+            limit, here = self._host.limits.containers, self._host.hosts.on_own
             return ResourceExhaustedError(
-                f"no sandbox can start: {self._host.containers} containers and sandboxes run on this host, which may have "
+                f"no sandbox can start: {here} containers and sandboxes run on this host, which may have "
                 f"{limit} (MOTET_CONTAINERS_PER_HOST)"
             )
         return None

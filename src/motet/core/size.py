@@ -13,6 +13,7 @@ from motet.core.devices import Grant
 from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
 from motet.core.isolation import Isolation
+from motet.core.placement import Placement
 from motet.core.scaler import Scaler
 from motet.core.shares import Share
 from motet.core.turn import Turn
@@ -104,7 +105,7 @@ class Size:
         live, starting = fleet.live, fleet.starting
         most = self._most if not fleet.gpu else self._most_with_devices
         decision = self.decision = self._scaler.decide(demand, self.settings, most, turn.now)
-        if fleet.gpu:
+        if fleet.gpu or self._host.hosts.are_several:
             self._claim.lack(containers_for(demand, fleet.target_inputs) > live, turn)
         if live < decision.desired or self.wanted:
             before = self.wanted
@@ -184,25 +185,26 @@ class Size:
     def start(self, turn: Turn) -> bool:
         """Start one container; the host says when. False if it would need a device that is not free, or that others' inputs
         wait for while its own need none."""
-        grant = self._claim.find()
-        if grant is None or (grant.gpus and not self.lacks_one and self._host.is_promised(grant)):
+        placement = self._claim.find(self._fleet.containers.values(), beyond=self.is_owed_one)
+        if placement is None:
+            return False
+        grant = placement.grant
+        if grant.gpus and not self.lacks_one and self._host.is_promised(grant):
             return False
         self.wanted -= 1
         since = turn.now if self._wanted_since is None else self._wanted_since
-        container = self._fleet.start(self.decision.reason, tuple(gpu.uuid for gpu in grant.gpus), since, turn)
+        gpus = tuple(gpu.uuid for gpu in grant.gpus)
+        container = self._fleet.start(self.decision.reason, gpus, since, turn, placement.host_id)
         if not self.wanted:
             self._wanted_since = None
-        self._claim.hold(container, grant, self)
+        self._claim.hold(container, placement, self)
         return True
 
     def resumed(self, container: Container, gpus: tuple[str, ...]) -> None:
         """A container is here that a server before this one had started, with these devices."""
-        if gpus:
-            fits = [request.count for request in self._claim.requests if max(request.count, 1) == len(gpus)]
-            share = min([1.0, *fits])
-            self._claim.hold(
-                container, Grant(tuple(Gpu(uuid=uuid, kind="", memory_mib=0) for uuid in gpus), share), self
-            )
+        fits = [request.count for request in self._claim.requests if max(request.count, 1) == len(gpus)]
+        grant = Grant(tuple(Gpu(uuid=uuid, kind="", memory_mib=0) for uuid in gpus), min([1.0, *fits]))
+        self._claim.hold(container, Placement(container.host, grant), self)
 
     # --- fewer --------------------------------------------------------------------------------------------------------
 
@@ -291,11 +293,11 @@ class Size:
 
     def make_room(self, turn: Turn) -> None:
         """Have others' spare containers stop, if inputs wait for a device that those hold."""
-        self._claim.make_room(self, turn)
+        self._claim.make_room(self._fleet.containers.values(), self, turn)
 
     def soon_gets_any_of(self, grant: Grant) -> bool:
         """Whether it can have some of these devices as soon as what is told to end has ended."""
-        return self._claim.soon_gets_any_of(grant)
+        return self._claim.soon_gets_any_of(grant, self._fleet.containers.values())
 
     def leaving(self) -> list[Container]:
         """Containers that were told to end, and have not ended."""
@@ -310,7 +312,8 @@ class Size:
 
     def give_way(self, container: Container, turn: Turn) -> None:
         """Stop an idle container for the sake of another pool."""
-        self._fleet.stop(container, "another function needs its GPU", turn)
+        what = "GPU" if self._fleet.gpu else "room on its host"
+        self._fleet.stop(container, f"another function needs its {what}", turn)
 
     # --- for tests ----------------------------------------------------------------------------------------------------
 

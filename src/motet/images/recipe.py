@@ -79,8 +79,4 @@ def _names(secrets: dict[str, str]) -> dict[str, str]:
 def out_of_reach(image: ImageSpec) -> tuple[Step, ...]:
     """Its steps that no environment can have: they need a real image."""
     of_environment = (*_PACKAGES, PreparingFunction, DebianSlim, *_OF_CONTAINERS)
-    return tuple(
-        step
-        for step in image.steps
-        if not isinstance(step, of_environment) or (isinstance(step, Entrypoint) and step.command)
-    )
+    return tuple(step for step in image.steps if not isinstance(step, of_environment))

@@ -15,6 +15,7 @@ from motet.core import events as e
 from motet.model.current_attempt import Attempt
 from motet.model.function import DeliveryPolicy, FunctionSpec, ImportedDefinition, Resources, SyncCancellation
 from motet.model.gpu import FoundGpus, Gpu, GpuRequest
+from motet.model.host import OWN_HOST, HostSpec
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
@@ -51,6 +52,8 @@ def spec(
     queue_timeout: float | None = None,
     max_waiting_inputs: int | None = None,
     gpu: Sequence[str] = (),
+    cpu: float | None = None,
+    memory_mib: int | None = None,
     **autoscaler: Any,
 ) -> FunctionSpec:
     """A function, batched if `max_batch_size` is given, with `gpu` in order of preference.
@@ -73,7 +76,7 @@ def spec(
         delivery=delivery,
         queue_timeout=queue_timeout,
         max_waiting_inputs=max_waiting_inputs,
-        resources=Resources(gpu=tuple(map(GpuRequest.parse, gpu))),
+        resources=Resources(gpu=tuple(map(GpuRequest.parse, gpu)), cpu=cpu, memory_mib=memory_mib),
     )
 
 
@@ -196,6 +199,22 @@ def gpus_found(*names: str, memory_mib: int = 81_559, note: str = "") -> e.GpusF
     return e.GpusFound(FoundGpus(gpus=tuple(gpus), note=note))
 
 
+def host(host_id: str, *gpus: str, **has: Any) -> e.HostJoined:
+    """A host joins, with these devices, named as their driver does, and what else keywords of `HostSpec` say. The UUIDs are
+    "h-gpu0", "h-gpu1" and so on, of a host "h"."""
+    devices = (Gpu.named(uuid=f"{host_id}-gpu{n}", name=name, memory_mib=81_559) for n, name in enumerate(gpus))
+    return e.HostJoined(HostSpec(host_id=host_id, gpus=tuple(devices), **has))
+
+
+def host_changed(host_id: str, *gpus: str, **has: Any) -> e.HostChanged:
+    """It is another now; see `host`."""
+    return e.HostChanged(host(host_id, *gpus, **has).host)
+
+
+def host_lost(host_id: str, reason: str = "has not answered for 5 s") -> e.HostLost:
+    return e.HostLost(host_id, reason)
+
+
 def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
     """Other bounds, from keywords of `AutoscalerSettings`."""
     return e.AutoscalerChanged(f"fu-{function}", AutoscalerSettings(**autoscaler))
@@ -205,11 +224,18 @@ def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
 
 
 def start(
-    *containers: int, function: str = "f", reason: Any = ANYTHING, gpus: str = "", waited: Any = ANYTHING
+    *containers: int,
+    function: str = "f",
+    reason: Any = ANYTHING,
+    gpus: str = "",
+    waited: Any = ANYTHING,
+    host: str = OWN_HOST,
 ) -> list[c.Command]:
-    """Containers start; `gpus` are the UUIDs that each of them sees, with spaces between."""
+    """Containers start on this host; `gpus` are the UUIDs that each of them sees, with spaces between."""
     seen = tuple(gpus.split())
-    return [c.StartContainer(container_id(number), f"fu-{function}", reason, seen, waited) for number in containers]
+    return [
+        c.StartContainer(container_id(number), f"fu-{function}", reason, seen, waited, host) for number in containers
+    ]
 
 
 def stop(*containers: int, reason: Any = ANYTHING) -> list[c.Command]:

@@ -107,7 +107,7 @@ def test_an_image_without_python_or_with_an_old_one_is_refused(machine: Machine)
     spec = image(RegistryImage(reference="some/base"))
     with pytest.raises(ImageBuildError, match=r'has no Python that is called python3.*add_python="3.12"'):
         machine.images(ANSWERS="127").ensure(spec, nobody)
-    with pytest.raises(ImageBuildError, match=r"from_registry some/base has Python 3.8, and .* need 3.11 or later"):
+    with pytest.raises(ImageBuildError, match=r"from_registry some/base has Python 3.8, and Motet needs 3.11 or later"):
         machine.images(VERSION="[3, 8]").ensure(spec, nobody)
 
 

@@ -193,7 +193,7 @@ def _say_what_the_machine_lacks(app: AppSpec) -> Undo:
         return lambda: None
     from motet.images.host import missing_on_host
     from motet.images.remote_paths import LinkedPaths
-    from motet.sdk.run.image_files import lacking_files, lacking_workdir
+    from motet.sdk.run.image_files import lacking_entrypoint, lacking_files, lacking_workdir
 
     links, named = LinkedPaths(home_directory(os.environ) / "images" / "links"), dict[str, list[str]]()
     found: list[tuple[ImageSpec, Isolation | None, list[str]]] = []
@@ -202,7 +202,8 @@ def _say_what_the_machine_lacks(app: AppSpec) -> Undo:
         findings = next((known for it, at, known in found if (it, at) == (image, level)), None)
         if findings is None:
             files = lacking_files(image, level, app, links)
-            findings = [*files, *lacking_workdir(image, level, app), *missing_on_host(image, os.environ)]
+            where = [*files, *lacking_workdir(image, level, app), *lacking_entrypoint(image)]
+            findings = [*where, *missing_on_host(image, os.environ)]
             found.append((image, level, findings))
         for finding in findings:
             named.setdefault(finding, []).append(function.name)
