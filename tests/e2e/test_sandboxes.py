@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +32,7 @@ from motet.exception import (
 )
 from motet.sdk.sandbox.filesystem import FileWatchEventType
 from tests.e2e.conftest import assert_nothing_left
+from tests.e2e.free_port import free_port
 
 app = motet.App("sandboxes")
 
@@ -285,17 +291,72 @@ def test_changes_of_files_are_told(sandbox: motet.Sandbox) -> None:
 # --- the rest -------------------------------------------------------------------------------------------------------------
 
 
-def test_ports_are_told_of_and_snapshots_refused() -> None:
-    with sh("cat", unencrypted_ports=[9901], encrypted_ports=[9902]) as sandbox:
+ECHO = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            while data := connection.recv(65536):
+                connection.sendall(data.upper())
+"""
+
+
+def test_ports_are_reached_as_they_are_or_over_tls_until_the_sandbox_ends() -> None:
+    port, other = free_port(), free_port()
+    options: dict[str, Any] = {"encrypted_ports": [port], "h2_ports": [other], "unencrypted_ports": [9901]}
+    with sh("cat", **options) as sandbox:
+        listening = sandbox.exec("python", "-c", ECHO.replace("0)) as", f"{port})) as"))
+        assert next(iter(listening.stdout)) == f"{port}\n"
         tunnels = sandbox.tunnels()
-        assert {port: tunnel.url for port, tunnel in tunnels.items()} == {
-            9901: "http://127.0.0.1:9901",
-            9902: "http://127.0.0.1:9902",
-        }
-        with pytest.raises(InvalidError, match="without TLS"):
-            assert tunnels[9902].tls_socket
-        with pytest.raises(UnimplementedError, match="no snapshot of them can be taken"):
-            sandbox.snapshot_filesystem()
+        plain, tunnel = tunnels[9901], tunnels[port]
+        assert (plain.url, plain.tcp_socket) == ("http://127.0.0.1:9901", ("127.0.0.1", 9901))
+        with pytest.raises(InvalidError, match="without TLS: use `tcp_socket`"):
+            assert plain.tls_socket
+        with pytest.raises(InvalidError, match="not configured for unencrypted TCP"):
+            assert tunnel.tcp_socket
+        assert tunnel.url == "https://{}:{}".format(*tunnel.tls_socket)
+        trust = ssl.create_default_context(cadata=tunnel.certificate)
+        with closing(over_tls(trust, tunnel.tls_socket)) as connection:
+            data = b"echo" * 100_000
+            threading.Thread(target=connection.sendall, args=(data,), daemon=True).start()
+            assert read(connection, len(data)) == data.upper()
+            with closing(over_tls(trust, tunnel.tls_socket)) as more:
+                sandbox.terminate()
+                assert connection.recv(1) == b"", "it ends with the sandbox"
+                assert more.recv(1) == b""
+        trust.set_alpn_protocols(["h2"])
+        with pytest.raises(ConnectionRefusedError):
+            over_tls(trust, tunnels[other].tls_socket)
+        assert sandbox.tunnels() == {9901: plain}
+
+
+def test_a_tunnel_to_a_port_where_nobody_listens_ends_and_the_one_for_http2_says_so() -> None:
+    port = free_port()
+    with sh("cat", h2_ports=[port]) as sandbox:
+        tunnel = sandbox.tunnels()[port]
+        trust = ssl.create_default_context(cadata=tunnel.certificate)
+        trust.set_alpn_protocols(["http/1.1", "h2"])
+        with closing(over_tls(trust, tunnel.tls_socket)) as connection:
+            assert connection.selected_alpn_protocol() == "h2"
+            assert connection.recv(1) == b""
+
+
+def over_tls(trust: ssl.SSLContext, where: tuple[str, int]) -> ssl.SSLSocket:
+    return trust.wrap_socket(socket.create_connection(where, timeout=10), server_hostname=where[0])
+
+
+def read(connection: ssl.SSLSocket, count: int) -> bytes:
+    found = b""
+    while len(found) < count and (part := connection.recv(65536)):
+        found += part
+    return found
+
+
+def test_a_snapshot_is_refused_where_there_is_no_picture_of_the_files(sandbox: motet.Sandbox) -> None:
+    with pytest.raises(UnimplementedError, match="no snapshot of them can be taken"):
+        sandbox.snapshot_filesystem()
 
 
 @app.function()

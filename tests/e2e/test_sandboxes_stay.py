@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import motet
+from motet.cli.main import motet as motet_command
 from motet.client import standing
+from motet.exception import DataLossError
 from tests.e2e.conftest import wait_until
 from tests.e2e.restarted import Restarted
 from tests.e2e.standing import PATIENCE, StandingServer, standing_server
@@ -59,40 +62,55 @@ def test_a_sandbox_outlives_its_creator_and_a_killed_server_with_its_streams(
         assert list(lines) == ["got this\n"]
         box.wait()
         assert box.returncode == 0
+        home.restart()
+        again = motet.Sandbox.from_id(sandbox_id)
+        again.wait()
+        assert (again.returncode, list(motet.Sandbox.list())) == (0, [])
+        with pytest.raises(DataLossError):
+            again.stdout.read()
     finally:
         standing.disconnect()
 
 
-def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(server: StandingServer, tmp_path: Path) -> None:
-    sandbox_id = create(server, tmp_path)
-    (listed,) = json.loads(server.motet("sandbox", "list", "--json"))
-    assert (listed["sandbox_id"], listed["name"], listed["returncode"]) == (sandbox_id, "ws", None)
-    ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "motet",
-            "sandbox",
-            "exec",
-            sandbox_id[-6:],
-            "--",
-            "sh",
-            "-c",
-            "cat; echo bad >&2; exit 4",
-        ],
+def server_process(server: StandingServer, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "motet", *words],
         env={**server.client_env, "MOTET_SERVER": ""},
-        input="typed",
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE,
-        check=False,
     )
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("typed", "bad\n", 4)
-    assert server.motet("shell", sandbox_id, "-c", "echo $MOTET_SANDBOX_ID") == sandbox_id + "\n"
-    wait_until(lambda: server.motet("sandbox", "logs", "ws") == "begun\n", "the line is in the records")
-    server.motet("sandbox", "terminate", "--yes", "ws")
-    (ended,) = json.loads(server.motet("sandbox", "list", "--all", "--json"))
-    assert (ended["ended"], ended["returncode"]) == ("terminated", 137)
+
+
+def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(
+    server: StandingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTET_HOME", str(server.home))
+    monkeypatch.setenv("MOTET_SERVER", "home")
+
+    def command(*words: str) -> str:
+        """In this process, where the command needs no terminal: starting another takes longer than all that it does."""
+        done = CliRunner().invoke(motet_command, ["sandbox", *words], env={"MOTET_SERVER": ""})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    try:
+        app = motet.App.lookup("agents", create_if_missing=True)
+        line = "echo begun; read line; echo got $line"
+        sandbox_id = motet.Sandbox.create("sh", "-c", line, app=app, name="ws", tags={"a": "b"}).object_id
+        (listed,) = json.loads(command("list", "--json"))
+        assert (listed["sandbox_id"], listed["name"], listed["returncode"]) == (sandbox_id, "ws", None)
+        shell = server_process(server, "shell", sandbox_id, "-c", "cat; echo bad $MOTET_SANDBOX_ID >&2; exit 4")
+        other = server_process(server, "sandbox", "exec", sandbox_id[-6:], "--", "sh", "-c", "cat; exit 5")
+        assert (*shell.communicate("typed", PATIENCE), shell.returncode) == ("typed", f"bad {sandbox_id}\n", 4)
+        assert (*other.communicate("more", PATIENCE), other.returncode) == ("more", "", 5)
+        wait_until(lambda: command("logs", "ws") == "begun\n", "the line is in the records")
+        command("terminate", "--yes", "ws")
+        (ended,) = json.loads(command("list", "--all", "--json"))
+        assert (ended["ended"], ended["returncode"]) == ("terminated", 137)
+    finally:
+        standing.disconnect()
 
 
 def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:

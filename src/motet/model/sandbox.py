@@ -86,6 +86,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     encrypted_ports: tuple[Port, ...] = ()
     unencrypted_ports: tuple[Port, ...] = ()
     pty: PtySize | None = None
+    h2_ports: tuple[Port, ...] = ()
 
 
 class SandboxView(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +108,7 @@ class SandboxView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     encrypted_ports: tuple[int, ...] = ()
     unencrypted_ports: tuple[int, ...] = ()
+    h2_ports: tuple[int, ...] = ()
 
 
 FileKind = Literal["file", "directory", "symlink", "other"]

@@ -67,6 +67,7 @@ class ServerConfig:
     `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
+    `ended_sandboxes`: the file that says how sandboxes ended, for servers after this one; None: it is forgotten with it.
     `app_users`: the server is root, and containers of each app are a user of its own, also without walls.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
@@ -101,6 +102,7 @@ class ServerConfig:
     builds_images: bool = False
     isolation: Isolation = "process"
     hidden: tuple[str, ...] = ()
+    ended_sandboxes: Path | None = None
     app_users: bool = False
 
     @property
@@ -129,6 +131,7 @@ class ServerConfig:
             base_env=base_env,
             agent_env={**base_env, **temporary},
             images=home / "images",
+            ended_sandboxes=standing_directory(home) / "sandboxes",
             builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
             app_users=_app_users(),
         )

@@ -138,8 +138,8 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines, self._images, config.base_env
-        self._launched = Launched(*of_backend, config.stop_grace, config.hidden, inherited, app_users=config.app_users)
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines, self._images
+        self._launched = Launched(*of_backend, config, inherited)
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
@@ -239,6 +239,7 @@ class Server:
             self._containers.returning.expect_claims()
         for name, part in (("spawned calls", self._spawned), ("records", self._records), ("notices", self._room)):
             self.health.watch(name, lambda part=part: part.problem, is_needed=False)  # type: ignore[misc]
+        self.health.watch("journal", lambda: self._spawned.hang)
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
         )
@@ -292,7 +293,7 @@ class Server:
         return self._door.token
 
     async def _stop_apps(self) -> None:
-        self._lifetimes.stop_all(self._stopped.set)
+        self._lifetimes.stop_all(self._stopped.set, leaves_spawned=self._spawned.outlives)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
 

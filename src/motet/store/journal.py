@@ -164,6 +164,8 @@ class Journal(Protocol):
     def keep(self, entries: Sequence[Entry]) -> None:
         """Keep all of this, or nothing. When it returns it would survive a crash of the process, and of the machine.
 
+        Without entries something is written all the same: whether something can be kept is known then.
+
         The entries have happened in this order. An implementation may carry them out by kind, in the order of `Entry`: calls,
         then inputs, and so on. It has the same effect: a call that was forgotten never comes back under the same id.
 

@@ -257,6 +257,12 @@ class EndSandbox(Message, tag="end_sandbox", frozen=True):
     sandbox_id: Name
 
 
+class OpenTunnels(Message, tag="open_tunnels", frozen=True):
+    """Have ports of a sandbox be reached over TLS: its `encrypted_ports` and `h2_ports`; answered by `TunnelsOpened`."""
+
+    sandbox_id: Name
+
+
 class SnapshotSandbox(Message, tag="snapshot_sandbox", frozen=True):
     """Keep the files of a sandbox as an image with this id, which the client has made; answered by `SandboxSnapshotted`.
     `seconds`: how long that may take."""
@@ -273,7 +279,9 @@ class AskSandbox(Message, tag="ask_sandbox", frozen=True):
     ask: SandboxAsk
 
 
-SandboxRequest = CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | SnapshotSandbox | AskSandbox
+SandboxRequest = (
+    CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | OpenTunnels | SnapshotSandbox | AskSandbox
+)
 
 
 class SandboxViewed(Message, tag="sandbox_viewed", frozen=True):
@@ -286,6 +294,13 @@ class SandboxSnapshotted(Message, tag="sandbox_snapshotted", frozen=True):
     image: Name
 
 
+class TunnelsOpened(Message, tag="tunnels_opened", frozen=True):
+    """The port of the server's machine at which each port is reached. `certificate`: what is shown there, as PEM."""
+
+    ports: dict[int, int]
+    certificate: str
+
+
 class SandboxesListed(Message, tag="sandboxes_listed", frozen=True):
     views: list[SandboxView]
 
@@ -294,6 +309,7 @@ SandboxReply = (
     SandboxViewed
     | SandboxesListed
     | SandboxSnapshotted
+    | TunnelsOpened
     | AskDone
     | ProcessViewed
     | OutputRead

@@ -12,8 +12,8 @@ import pytest
 from motet.client.certificate import key_fingerprint, valid_until
 from motet.errors import ServiceError
 from motet.server.port.config import PortConfig
-from motet.server.port.self_made import LIFETIME, RENEW_BEFORE, self_made_certificate
 from motet.server.port.server_tls import ServerTls
+from motet.server.self_made import LIFETIME, RENEW_BEFORE, self_made_certificate
 
 NOW = float(int(time.time()))
 

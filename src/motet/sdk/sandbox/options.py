@@ -110,7 +110,8 @@ class SandboxOptions(TypedDict, total=False):
     block_network: Annotated[
         bool, Setting(check_bool, "it reaches nothing over the network", "False", takes_none=False)
     ]
-    encrypted_ports: Annotated[Sequence[int], Setting(_ports, "ports that `tunnels` tells of", "none")]
+    encrypted_ports: Annotated[Sequence[int], Setting(_ports, "ports that `tunnels` leads to, over TLS", "none")]
+    h2_ports: Annotated[Sequence[int], Setting(_ports, "ports that `tunnels` leads to, for HTTP/2 over TLS", "none")]
     unencrypted_ports: Annotated[Sequence[int], Setting(_ports, "ports that `tunnels` tells of", "none")]
     pty: Annotated[bool, Setting(check_bool, "its command gets a terminal", "False", takes_none=False)]
     gpu: Annotated[str | None, Unavailable("Sandboxes get no GPUs: run what needs one in a function.")]
@@ -121,9 +122,6 @@ class SandboxOptions(TypedDict, total=False):
     network_file_systems: Annotated[
         Mapping[Any, Any] | None,
         Unavailable("Sandboxes run on this machine: `filesystem.copy_from_local` brings files in."),
-    ]
-    h2_ports: Annotated[
-        Sequence[int], Unavailable("Use `unencrypted_ports`: nothing lies between a port and its clients.")
     ]
     pty_info: Annotated[Any, Unavailable("Say `pty=True`; `exec` takes a size as `pty=PtySize(rows, columns)`.")]
     _experimental_outbound_policy: Annotated[Any, Unavailable(f"{_NETWORK} use `block_network`.")]
@@ -158,7 +156,10 @@ def sandbox_spec(command: tuple[Any, ...], options: Mapping[str, Any], image: Im
     if image is not None:
         given.put_below("image", image)
     fields = given.of()
-    ports = (*fields.get("encrypted_ports", ()), *fields.get("unencrypted_ports", ()))
+    kinds = ("encrypted_ports", "h2_ports", "unencrypted_ports")
+    ports = [port for kind in kinds for port in fields.get(kind, ())]
+    if len(set(ports)) != len(ports):
+        raise InvalidError(f"a port may be in one of {', '.join(kinds)} alone; got {sorted(ports)}")
     if ports and fields.get("block_network"):
         raise InvalidError("Cannot specify open ports when `block_network` is enabled")
     if fields.get("isolation") is None and (said := os.environ.get(ISOLATION)):

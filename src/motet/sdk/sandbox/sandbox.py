@@ -27,7 +27,7 @@ from motet.sdk.sandbox.io_streams import StreamReader, StreamWriter
 from motet.sdk.sandbox.options import checked_tags, process_spec, sandbox_spec
 from motet.sdk.sandbox.reached import Reached
 from motet.sdk.sandbox.stream_type import StreamType
-from motet.sdk.sandbox.tunnel import Tunnel
+from motet.sdk.sandbox.tunnel import HOST, Tunnel
 from motet.wire import sandbox_messages as m
 
 Connect = Callable[[], Steps[Connection]]
@@ -233,10 +233,13 @@ class Sandbox(Handle):
 
     @dual
     def tunnels(self, timeout: int = 50) -> Steps[dict[int, Tunnel]]:
-        """Where each of its `encrypted_ports` and `unencrypted_ports` is reached, on the machine that it runs on."""
+        """Where each of its ports is reached, on the machine that it runs on."""
         view = yield from self._view()
-        ports = sorted({*view.encrypted_ports, *view.unencrypted_ports})
-        return {port: Tunnel("127.0.0.1", port, "127.0.0.1", port) for port in ports}
+        found = {port: Tunnel("", 0, HOST, port) for port in view.unencrypted_ports}
+        if view.encrypted_ports or view.h2_ports:
+            opened = yield from self._reached.request(m.OpenTunnels(self.object_id))
+            found |= {port: Tunnel(HOST, at, certificate=opened.certificate) for port, at in opened.ports.items()}
+        return dict(sorted(found.items()))
 
     @dual
     def snapshot_filesystem(self, timeout: int = 55, *, ttl: int | None = None) -> Steps[Image]:

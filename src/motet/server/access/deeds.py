@@ -30,6 +30,7 @@ DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((x.FindSandbox, x.ListSandboxes), "looking at sandboxes"),
     x.TagSandbox: "changing a sandbox's tags",
     x.EndSandbox: "ending a sandbox",
+    x.OpenTunnels: "reaching a port of a sandbox",
     x.SnapshotSandbox: "keeping a sandbox's files",
     x.AskSandbox: "using a sandbox",
     m.CreateApp: "running an app",

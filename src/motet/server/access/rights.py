@@ -72,6 +72,7 @@ NEEDED: dict[type[Any], Right] = {
     x.ListSandboxes: CALL | LOOK,
     x.TagSandbox: CALL,
     x.EndSandbox: CALL | OPERATE,
+    x.OpenTunnels: CALL,
     x.SnapshotSandbox: CALL,
     x.AskSandbox: CALL,
     # Apps: those of others are for operators.

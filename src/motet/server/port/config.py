@@ -8,10 +8,9 @@ from pathlib import Path
 
 from motet.client.addresses import DEFAULT_PORT
 from motet.errors import InvalidError
+from motet.server.self_made import CERTIFICATE
 
 LOOPBACK_HOST = "127.0.0.1"
-CERTIFICATE, KEY = "certificate.pem", "key.pem"
-"""The files of a certificate that a server makes for itself."""
 INSECURE_OPTION = "--insecure-plain-text"
 
 

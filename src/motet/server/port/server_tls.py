@@ -10,7 +10,7 @@ from motet.client.certificate import key_fingerprint, valid_until
 from motet.errors import ServiceError
 from motet.server.driver import logger
 from motet.server.port.config import PortConfig
-from motet.server.port.self_made import self_made_certificate
+from motet.server.self_made import self_made_certificate
 
 LOOK_INTERVAL = 60.0
 """Seconds between two looks at whether the files have changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -65,6 +66,8 @@ class KnownSandbox:
         self.timer: asyncio.TimerHandle | None = None
         self.asked: dict[int, asyncio.Future[m.SandboxAnswer | None]] = {}
         self.asked_bytes = 0
+        self.at_end: list[Callable[[], None]] = []
+        """Called when it is over."""
 
     def view(self) -> SandboxView:
         """What there is to see of it."""
@@ -85,6 +88,7 @@ class KnownSandbox:
             reason=self.reason,
             encrypted_ports=spec.encrypted_ports,
             unencrypted_ports=spec.unencrypted_ports,
+            h2_ports=spec.h2_ports,
         )
 
     def is_over(self, why: SandboxEnd, returncode: int, reason: str, at: float) -> None:
@@ -96,6 +100,8 @@ class KnownSandbox:
             self.timer.cancel()
         for event in (self.over, self.begun, self.connected):
             event.set()
+        for then in self.at_end:
+            then()
         for future in self.asked.values():
             if not future.done():
                 future.set_result(None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
 from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
@@ -18,11 +20,32 @@ from motet.server.driver import Driver
 from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
 from motet.server.peers import Handler, SocketPeer
+from motet.server.sandboxes.ended_sandboxes import EndedSandboxes
 from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.server.sandboxes.sandboxes import Sandboxes
+from motet.server.sandboxes.tunnels import Tunnels
 from motet.wire.hello import Hello
+
+
+class LaunchSettings(Protocol):
+    """What a server's configuration says of them."""
+
+    @property
+    def base_env(self) -> dict[str, str]: ...
+
+    @property
+    def stop_grace(self) -> float: ...
+
+    @property
+    def hidden(self) -> tuple[str, ...]: ...
+
+    @property
+    def app_users(self) -> bool: ...
+
+    @property
+    def ended_sandboxes(self) -> Path | None: ...
 
 
 class _EnginePlaces:
@@ -61,25 +84,24 @@ class Launched:
         lifetimes: Lifetimes,
         lines: Lines,
         images: ImagesRoom,
-        base_env: Mapping[str, str],
-        stop_grace: float,
-        hidden: tuple[str, ...],
+        config: LaunchSettings,
         inherited: Inherited | None,
-        *,
-        app_users: bool,
     ) -> None:
-        walling = Walling(hidden, app_users=app_users)
+        walling = Walling(config.hidden, app_users=config.app_users)
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, walling),
+            *(driver, backend, catalogue, lines, dict(config.base_env), config.stop_grace, walling),
             inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
         walls = SandboxWalls(catalogue.levels, walling)
-        self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
-        self.requests = SandboxRequests(self.sandboxes, SandboxImages(images.builder, builds=images.builds))
+        self.sandboxes = Sandboxes(*parts, walls, lines, config.base_env, survive=inherited is not None)
+        if config.ended_sandboxes is not None:
+            self.sandboxes.keep(EndedSandboxes(config.ended_sandboxes))
+        settling, tunnels = SandboxImages(images.builder, builds=images.builds), Tunnels(driver.clock.wall_now)
+        self.requests = SandboxRequests(self.sandboxes, settling, tunnels)
         self._driver, self._backend, self._held = driver, backend, theirs
         self._levels = catalogue.levels
         self._sockets = () if inherited is None else inherited.sockets

@@ -13,6 +13,7 @@ from motet.server.sandboxes.known_sandbox import KnownSandbox
 from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_walls import named
 from motet.server.sandboxes.sandboxes import Sandboxes, error_of
+from motet.server.sandboxes.tunnels import Tunnels
 from motet.wire import report
 from motet.wire import sandbox_messages as m
 from motet.wire.client_messages import ReplyBody, RequestFailed
@@ -31,15 +32,17 @@ class SandboxAsker:
 class SandboxRequests:
     """Answers them."""
 
-    def __init__(self, sandboxes: Sandboxes, images: SandboxImages) -> None:
+    def __init__(self, sandboxes: Sandboxes, images: SandboxImages, tunnels: Tunnels) -> None:
         self._sandboxes = sandboxes
         self._images = images
+        self._tunnels = tunnels
         self.answers: dict[type[Any], Callable[[Any, SandboxAsker], Coroutine[Any, Any, ReplyBody]]] = {
             m.CreateSandbox: self._create,
             m.FindSandbox: self._find_one,
             m.ListSandboxes: self._list,
             m.TagSandbox: self._tag,
             m.EndSandbox: self._end,
+            m.OpenTunnels: self._open_tunnels,
             m.SnapshotSandbox: self._snapshot,
             m.AskSandbox: self._ask,
         }
@@ -56,6 +59,8 @@ class SandboxRequests:
                 asker.check_app(body.app_id)
             whose = body.sandbox_id, body.app_id, body.app_name, asker.principal
             isolation = self._sandboxes.check(*whose, body.spec)
+            if body.spec.encrypted_ports or body.spec.h2_ports:
+                await self._tunnels.prepare()  # before anything runs: where there is no certificate, there is no tunnel
             spec = await self._images.settled(named(body.spec), body.app_name, body.spec, isolation, body.place)
             # Who asked again meanwhile has waited for the same image.
             sandbox = self._sandboxes.get(body.sandbox_id) or self._sandboxes.start(*whose, spec)
@@ -99,6 +104,9 @@ class SandboxRequests:
         self._sandboxes.end_nowait(sandbox, "terminated", "it was terminated")
         await sandbox.gone.wait()  # with all that ran in it
         return m.SandboxViewed(sandbox.view())
+
+    async def _open_tunnels(self, body: m.OpenTunnels, asker: SandboxAsker) -> ReplyBody:
+        return await self._tunnels.open(self._find(body.sandbox_id, asker))
 
     async def _snapshot(self, body: m.SnapshotSandbox, asker: SandboxAsker) -> ReplyBody:
         sandbox = self._find(body.sandbox_id, asker)

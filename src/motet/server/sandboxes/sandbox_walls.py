@@ -24,7 +24,7 @@ class SandboxWalls:
     def level(self, spec: SandboxSpec) -> Isolation:
         """The isolation level that it runs on. Raises `InvalidError` for what that cannot give: less would be no answer."""
         isolation = self._levels.of(named(spec), spec.isolation, block_network=spec.block_network, what="sandbox")
-        if isolation == "oci" and (spec.encrypted_ports or spec.unencrypted_ports):
+        if isolation == "oci" and (spec.encrypted_ports or spec.unencrypted_ports or spec.h2_ports):
             raise InvalidError(
                 f"{named(spec)}: containers of the isolation level 'oci' have a network of their own, and no tunnel leads "
                 'to a port there yet: use isolation="bubblewrap" for encrypted_ports and unencrypted_ports'

@@ -23,6 +23,7 @@ from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.driver import logger
 from motet.server.lines import Lines
 from motet.server.peers import SocketPeer
+from motet.server.sandboxes.ended_sandboxes import EndedSandboxes
 from motet.server.sandboxes.known_sandbox import KnownSandbox, SandboxNote, decode_note, encode_note
 from motet.server.sandboxes.sandbox_environment import environment_of, sandbox_environment
 from motet.server.sandboxes.sandbox_session import SandboxSession
@@ -102,8 +103,7 @@ class Sandboxes:
         self._awaited: set[str] = set()
         self._all_here = asyncio.Event()
         self._numbers = itertools.count(1)
-        self.on_over: Callable[[KnownSandbox], None] = lambda sandbox: None
-        """Is told of each that has ended."""
+        self._kept: EndedSandboxes | None = None
 
     # --- what clients want ----------------------------------------------------------------------------------------------
 
@@ -297,6 +297,12 @@ class Sandboxes:
                     self._kill(self._all[sandbox_id], "lost")
                 self._awaited.clear()
 
+    def keep(self, kept: EndedSandboxes) -> None:
+        """How those ended that a server before this one had is known, and how others end is kept."""
+        self._kept = kept
+        for each in kept.read():
+            self._all[each.sandbox_id] = each.known(self._output(each.sandbox_id, each.note))
+
     def _look_for_app(self, sandbox: KnownSandbox) -> None:
         try:
             app_id = sandbox.note.app_id
@@ -312,10 +318,12 @@ class Sandboxes:
     # --- its end --------------------------------------------------------------------------------------------------------------
 
     def _know(self, sandbox_id: str, note: SandboxNote) -> KnownSandbox:
-        source = LineSource(note.app_id, sandbox_id, note.spec.name or "sandbox", sandbox_id)
-        output = ContainerOutput(source, self._lines, lambda: None, self._clock)
-        sandbox = self._all[sandbox_id] = KnownSandbox(sandbox_id, note, output)
+        sandbox = self._all[sandbox_id] = KnownSandbox(sandbox_id, note, self._output(sandbox_id, note))
         return sandbox
+
+    def _output(self, sandbox_id: str, note: SandboxNote) -> ContainerOutput:
+        source = LineSource(note.app_id, sandbox_id, note.spec.name or "sandbox", sandbox_id)
+        return ContainerOutput(source, self._lines, lambda: None, self._clock)
 
     def _limit_time(self, sandbox: KnownSandbox, left: float) -> None:
         reason = f"it ran for its timeout of {sandbox.note.spec.timeout:g} s"
@@ -342,7 +350,8 @@ class Sandboxes:
         # Behind those that ended before it.
         self._all[sandbox.sandbox_id] = self._all.pop(sandbox.sandbox_id)
         self._tidy()
-        self.on_over(sandbox)
+        if self._kept is not None:
+            self._kept.add(sandbox)
 
     def _tidy(self) -> None:
         ended = [each for each in self._all.values() if each.ended]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from motet.client.certificate import valid_until
 from motet.errors import ServiceError
-from motet.server.port.config import CERTIFICATE, KEY
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+"""The files of a certificate that a server makes for itself."""
 LIFETIME = datetime.timedelta(days=397)
 RENEW_BEFORE = datetime.timedelta(days=30)
 SKEW = datetime.timedelta(days=1)
