@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from motet.model.gpu import FoundGpus
 from motet.model.hidden import hides_secrets
+from motet.model.host import OWN_HOST, HostSpec
 from motet.model.isolation import NO_LIMITS, Isolation, Limits
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 
@@ -30,7 +31,7 @@ class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
     whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
     that when it is first needed, and ends it when nobody has needed it for a while. `entry`:
-    "module:function" that it runs, in place of a container that serves a function."""
+    "module:function" that it runs, in place of a container that serves a function. `host`: where, if there are several."""
 
     container_id: str
     address: str
@@ -40,6 +41,7 @@ class Launch:
     template: TemplateSpec = PLAIN_TEMPLATE
     limits: Limits = NO_LIMITS
     entry: str = ""
+    host: str = OWN_HOST
 
 
 @hides_secrets
@@ -138,6 +140,19 @@ class Reports(Protocol):
 
         The backend stays usable: the next start begins anew. Containers started since are not affected.
         """
+
+
+class HostReports(Reports, Protocol):
+    """What a backend that has several hosts tells besides."""
+
+    def host_joined(self, host: HostSpec) -> None:
+        """A machine has come that containers may be started on."""
+
+    def host_changed(self, host: HostSpec) -> None:
+        """It has more or less than before, leaves, does not answer, or does again."""
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """It is gone ("has not answered for 5 s"), with all its containers: nothing is reported of these any more."""
 
 
 class Backend(Protocol):

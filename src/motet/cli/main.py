@@ -26,6 +26,7 @@ COMMANDS = {
     "function": "function_command:function_command",
     "schedule": "schedule_command:schedule_command",
     "container": "container_command:container_command",
+    "host": "host_command:host_command",
     "sandbox": "sandbox_command:sandbox_command",
     "shell": "shell_command:shell_command",
     "mcp": "mcp_command:mcp_command",

@@ -29,7 +29,7 @@ def token_command() -> None:
     "rights",
     multiple=True,
     required=True,
-    type=click.Choice(["call", "deploy", "look", "operate", "administer"]),
+    type=click.Choice(["call", "deploy", "look", "operate", "administer", "host"]),
     help="What it is for; may be given several times.",
 )
 @click.option(
@@ -47,6 +47,7 @@ def new_token(*, name: str, rights: tuple[str, ...], expires: str | None, limits
 
     call: call functions, and use queues. deploy: run apps, and stop one's own. look: see what runs and ran, logs too. operate:
     stop what others run, and use the dashboard; includes look. administer: everything, tokens too.
+    host: bring a machine on which containers run (`motet host join`).
     """
     with named_server() as server:
         lifetime = None if expires is None else _seconds(expires)

@@ -56,6 +56,7 @@ class Operations:
         self._erase_results = erase_results
         self.answers: dict[type[Any], Callable[[Any], ReplyBody | Coroutine[Any, Any, ReplyBody]]] = {
             m.ViewServer: lambda body: m.ServerViewed(list(self.views())),
+            m.ViewHosts: lambda body: m.HostsViewed(driver.engine.inspection.hosts()),
             m.ViewInputs: self._view_inputs,
             m.ViewSettings: lambda body: AutoscalerUpdated(self.settings(body.function_id)),
             m.ViewEnvironment: lambda body: m.EnvironmentViewed(containers.environment(body.container_id)),

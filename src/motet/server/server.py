@@ -24,7 +24,7 @@ from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.principal_numbers import PrincipalNumbers
-from motet.server.access.rights import EVERYTHING, inside
+from motet.server.access.rights import EVERYTHING, HOST, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
 from motet.server.admittance import Admittance
@@ -55,6 +55,7 @@ from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.health import Health
+from motet.server.hosts.hosts_backend import HostsBackend
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
 from motet.server.images.room import ImagesRoom
@@ -106,7 +107,8 @@ class Server:
         blobs: BlobPlaces = NO_BLOBS,
         images: ImagesRoom | None = None,
     ) -> None:
-        self._config, self._backend, self._bundles = config, backend, bundles
+        backend = self._backend = HostsBackend(backend)
+        self._config, self._bundles = config, bundles
         self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
         self.admittance = Admittance(self._door, audit, self._closed)
         self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
@@ -228,6 +230,7 @@ class Server:
         for path in () if self._inherited is None else self._inherited.sockets:
             await self._entrances.open_unix(path)
         await self._launched.open(self._address)
+        self._backend.report_to(self._launched)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
@@ -385,6 +388,15 @@ class Server:
     def _closed(self) -> str:
         return self.health.closed if self.broken is None else str(self.broken)
 
+    def _hosted(self, hello: Hello, peer: SocketPeer) -> Handler:
+        """The agent of a host that joins. Raises `ConnectionError`."""
+        principal = self.admittance.admit(hello.token, peer.process, peer.where)
+        if HOST not in principal.rights:
+            raise ConnectionError(
+                f"the token {principal.name!r} has no right 'host' (`motet token new NAME --right host`)"
+            )
+        return self._backend.accept(peer)
+
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
@@ -394,6 +406,8 @@ class Server:
             principal = self.admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self.conversations.greet(hello, peer, principal.identity, enter)
+        if hello.role == "host":
+            return self._hosted(hello, peer)
         if (handler := self._launched.accept(hello, peer)) is not None:
             return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)

@@ -161,6 +161,7 @@ RequestBody = (
     | ViewCall
     | o.ViewServer
     | o.ViewStatus
+    | o.ViewHosts
     | o.ViewInputs
     | o.ViewSettings
     | o.ViewEnvironment
@@ -319,6 +320,7 @@ ReplyBody = (
     | CallSpawned
     | o.ServerViewed
     | o.StatusViewed
+    | o.HostsViewed
     | o.InputsViewed
     | o.LogsFound
     | o.InputFound

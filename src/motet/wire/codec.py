@@ -14,11 +14,12 @@ from motet.wire.client_messages import FromClient, ToClient
 from motet.wire.container_messages import FromContainer, ToControl, ToExecutor
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
 from motet.wire.hello import Hello
+from motet.wire.host_messages import FromHost, ToHost
 from motet.wire.message import Message
 from motet.wire.portions import halves
 from motet.wire.sandbox_messages import FromSandbox, ToSandbox
 
-ToServer = Hello | FromClient | FromContainer | FromSandbox
+ToServer = Hello | FromClient | FromContainer | FromSandbox | FromHost
 
 _SPLIT_BYTES = 16 * 1024 * 1024
 
@@ -92,6 +93,7 @@ decode_to_client: Callable[[memoryview], list[ToClient]] = _decoder(ToClient)
 decode_to_executor: Callable[[memoryview], list[ToExecutor]] = _decoder(ToExecutor)
 decode_to_control: Callable[[memoryview], list[ToControl]] = _decoder(ToControl)
 decode_to_sandbox: Callable[[memoryview], list[ToSandbox]] = _decoder(ToSandbox)
+decode_to_host: Callable[[memoryview], list[ToHost]] = _decoder(ToHost)
 
 
 def prepare_for_containers() -> None:

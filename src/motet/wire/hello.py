@@ -1,8 +1,9 @@
 """How a connection begins: whoever opened it says who it is and what it speaks; the server agrees to a version, or refuses.
 
-Four kinds of connection: a *client* declares apps and makes calls (the user's process, and any container that calls
+Five kinds of connection: a *client* declares apps and makes calls (the user's process, and any container that calls
 functions); a container opens an *executor* connection, which carries attempts and outcomes, and a *control* one, which
-stays readable while user code blocks the other; a *sandbox* has one, for all that is asked of it.
+stays readable while user code blocks the other; a *sandbox* has one, for all that is asked of it, and so has the agent of a
+*host* that has joined.
 
 Messages are arrays. A field that is added goes last, with a default: peers that do not know it ignore it, and leave it
 out. Every other change (a new message, or a new value of an enumeration, too) makes a new version, which a Motet may speak
@@ -27,7 +28,7 @@ WIRE_VERSIONS = (1, 1)
 
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 
-Role = Literal["client", "executor", "sandbox", "control"]
+Role = Literal["client", "executor", "sandbox", "control", "host"]
 
 
 @hides_secrets

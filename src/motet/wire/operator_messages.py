@@ -6,6 +6,7 @@ import msgspec
 
 from motet.model.audit import AuditEntry
 from motet.model.hidden import hides_secrets
+from motet.model.host import HostView
 from motet.model.limits import Name
 from motet.model.views import AppView, InputView
 from motet.records.calls import CallSummary
@@ -20,6 +21,10 @@ from motet.wire.message import Message
 
 class ViewServer(Message, tag="view_server", frozen=True):
     """All apps that run; answered by `ServerViewed`."""
+
+
+class ViewHosts(Message, tag="view_hosts", frozen=True):
+    """The machines that containers run on; answered by `HostsViewed`."""
 
 
 class ViewStatus(Message, tag="view_status", frozen=True):
@@ -234,6 +239,12 @@ class MemberViewed(msgspec.Struct, array_like=True, frozen=True):
     term: int
     age: float
     lease: float
+
+
+class HostsViewed(Message, tag="hosts_viewed", frozen=True):
+    """The server's own machine first, if it has containers; its id is empty."""
+
+    found: list[HostView]
 
 
 class StatusViewed(Message, tag="status_viewed", frozen=True):

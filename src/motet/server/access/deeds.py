@@ -51,6 +51,7 @@ DEEDS: dict[type[Any], str] = {
     m.ViewFunction: "looking at a function",
     m.ViewApp: "looking at an app",
     o.ViewServer: "looking at what runs",
+    o.ViewHosts: "looking at hosts",
     o.ViewStatus: "looking at how the server is",
     o.ViewInputs: "looking at inputs",
     o.ViewSettings: "looking at how a function scales",

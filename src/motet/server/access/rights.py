@@ -14,6 +14,7 @@ from motet.wire import client_messages as m
 from motet.wire import container_messages as c
 from motet.wire import conversation_messages as v
 from motet.wire import deployment_messages as d
+from motet.wire import host_messages as h
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
@@ -24,21 +25,23 @@ from motet.wire.image_messages import BuildImages
 
 
 class Right(enum.Flag):
-    """What somebody may do. `SERVE` is a container's, to carry out what it was started for: no token has it."""
+    """What somebody may do. `HOST`: bring a machine on which containers run. `SERVE` is a container's, to carry out what it was
+    started for: no token has it."""
 
     CALL = enum.auto()
     DEPLOY = enum.auto()
     LOOK = enum.auto()
     OPERATE = enum.auto()
     ADMINISTER = enum.auto()
+    HOST = enum.auto()
     SERVE = enum.auto()
 
     def __str__(self) -> str:
         return ", ".join(sorted(str(each.name).lower() for each in type(self) if each in self)) or "none"
 
 
-CALL, DEPLOY, LOOK, OPERATE, ADMINISTER, SERVE = Right
-EVERYTHING = CALL | DEPLOY | LOOK | OPERATE | ADMINISTER
+CALL, DEPLOY, LOOK, OPERATE, ADMINISTER, HOST, SERVE = Right
+EVERYTHING = CALL | DEPLOY | LOOK | OPERATE | ADMINISTER | HOST
 NOTHING = Right(0)
 
 INSIDE = CALL | LOOK
@@ -99,6 +102,7 @@ NEEDED: dict[type[Any], Right] = {
     m.ViewApp: CALL | DEPLOY | LOOK,
     o.ViewServer: LOOK,
     o.ViewStatus: LOOK,
+    o.ViewHosts: LOOK,
     o.ViewInputs: LOOK,
     o.ViewSettings: LOOK,
     o.FindLogs: LOOK,
@@ -151,6 +155,13 @@ NEEDED: dict[type[Any], Right] = {
     x.SandboxIsBack: SERVE,
     x.Answered: SERVE,
     x.SandboxEnded: SERVE,
+    # What the agent of a host says, on a connection of its own: whoever has none of these is refused with its hello.
+    h.HostJoins: HOST,
+    h.HostTells: HOST,
+    h.HostAnswers: HOST,
+    h.HostedWrote: HOST,
+    h.HostedFroze: HOST,
+    h.HostedEnded: HOST,
     # The first message on a connection, and no other.
     Hello: NOTHING,
 }

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 import signal
+from dataclasses import replace
 
 import msgspec
 
@@ -25,6 +26,7 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
+from motet.model.host import HostSpec
 from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.apps.catalogue import Catalogue
@@ -80,6 +82,7 @@ class Containers:
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._containers: dict[str, KnownContainer] = {}
+        self._silent_hosts: set[str] = set()
         self._search: asyncio.Task[None] | None = None
         self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
         """None: containers end with their server, and keep nothing for another."""
@@ -100,12 +103,12 @@ class Containers:
         with contextlib.suppress(InvalidError):  # the container will say so
             rate = log_rate(env) * configuration.spec.concurrency.max_inputs
         app_id, name = configuration.app_id, configuration.spec.name
-        note = ContainerNote(function_id, app_id, name, new_token(), env, command.gpus, rate)
+        note = ContainerNote(function_id, app_id, name, new_token(), env, command.gpus, rate, host=command.host)
         # Before it is started: the backend may report of it at once, and it connects when it likes.
         self._know(container_id, note)
         noted = b"" if self.unacknowledged is None else encode_note(note)
         launch = self.walling.launch(configuration, container_id, env, note.token, noted, command.gpus)
-        self._backend.start_nowait(launch)
+        self._backend.start_nowait(replace(launch, host=command.host) if command.host else launch)
 
     def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:
         output = ContainerOutput(
@@ -145,8 +148,15 @@ class Containers:
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
         # As if its backend had said so: what that says later finds nobody.
-        container.ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason)
-        self._gone(container_id)
+        blameless = container.note.host in self._silent_hosts
+        self._end_unheard(
+            container,
+            ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason, blameless=blameless),
+        )
+
+    def _end_unheard(self, container: KnownContainer, ended: ContainerEnd) -> None:
+        container.ended = ended
+        self._gone(ended.container_id)
         for peer in (container.executor, container.control):
             if peer is not None:
                 peer.close()
@@ -382,6 +392,31 @@ class Containers:
 
     def backend_heard(self) -> None:
         self._driver.guard(self.heartbeats.host_heard)
+
+    def host_joined(self, host: HostSpec) -> None:
+        self._driver.take(e.HostJoined(host))
+
+    def host_changed(self, host: HostSpec) -> None:
+        """See `Reports`. Containers of one that is silent get no inputs."""
+        was_silent = host.host_id in self._silent_hosts
+        self._driver.take(e.HostChanged(host))
+        if host.silent and not was_silent:
+            self._silent_hosts.add(host.host_id)
+            self._driver.guard(self.heartbeats.host_silent, host.silent, host.host_id)
+        elif was_silent and not host.silent:
+            self._silent_hosts.discard(host.host_id)
+            self._driver.guard(self.heartbeats.host_heard, host.host_id)
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """See `Reports`. Whatever its containers may yet say is not heard any more."""
+        self._silent_hosts.discard(host_id)
+        self._driver.take(e.HostLost(host_id, reason))
+        self._driver.guard(self.heartbeats.host_heard, host_id)
+        why = f"was lost with its host: {host_id} {reason}"
+        for container_id, container in list(self._containers.items()):
+            if container.note.host == host_id and container.ended is None:
+                ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=True)
+                self._end_unheard(container, ended)
 
     def template_ended(self, ended: TemplateEnd) -> None:
         logger.log(logging.ERROR if ended.is_lost else logging.INFO, "%s", ended.reason)

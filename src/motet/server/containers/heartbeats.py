@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 
 from motet.core import events as e
+from motet.model.host import OWN_HOST
 from motet.server.containers.known_container import KnownContainer
 from motet.server.driver import Driver, logger
 from motet.wire import container_messages as m
@@ -31,8 +32,7 @@ class Heartbeats:
         self._driver = driver
         self._containers = containers
         self._timer: asyncio.TimerHandle | None = None
-        self._silent_host = ""
-        """Why it is silent, if it is."""
+        self._silent_hosts: set[str] = set()
 
     def start(self) -> None:
         """Begin to ask."""
@@ -73,29 +73,32 @@ class Heartbeats:
     def answered(self, container_id: str, container: KnownContainer) -> list[e.Event]:
         """A container has answered the oldest question."""
         container.missed = 0
-        if not container.silent or self._silent_host:
+        if not container.silent or container.note.host in self._silent_hosts:
             return []
         container.silent = False
         logger.warning("container %s answers again", container_id)
         return [e.ContainerHeard(container_id)]
 
-    def host_silent(self, reason: str) -> None:
-        """What has the containers does not answer."""
-        self._silent_host = reason
+    def host_silent(self, reason: str, host_id: str = OWN_HOST) -> None:
+        """What has the containers of a host does not answer."""
+        self._silent_hosts.add(host_id)
         events: list[e.Event] = []
-        for container_id, container in self._containers.items():
+        for container_id, container in self._of(host_id):
             container.silent = True
             events.append(e.ContainerSilent(container_id, f"is out of reach: {reason}"))
         if events:
             self._driver.take(*events)
 
-    def host_heard(self) -> None:
+    def host_heard(self, host_id: str = OWN_HOST) -> None:
         """It answers again, or is gone: then all are that it had."""
-        self._silent_host = ""
+        self._silent_hosts.discard(host_id)
         events: list[e.Event] = []
-        for container_id, container in self._containers.items():
+        for container_id, container in self._of(host_id):
             if container.silent and container.missed < SILENT_AFTER:
                 container.silent = False
                 events.append(e.ContainerHeard(container_id))
         if events:
             self._driver.take(*events)
+
+    def _of(self, host_id: str) -> list[tuple[str, KnownContainer]]:
+        return [(each, container) for each, container in self._containers.items() if container.note.host == host_id]

@@ -11,6 +11,7 @@ import msgspec
 
 from motet.backends.base import ContainerEnd
 from motet.model.hidden import hides_secrets
+from motet.model.host import OWN_HOST
 from motet.server.containers.output import ContainerOutput
 from motet.server.driver import HEARING, LATE
 from motet.server.peers import Peer
@@ -30,6 +31,7 @@ class ContainerNote(msgspec.Struct, array_like=True, frozen=True):
     lines_per_second: float = 0.0
     identity: str = ""
     """Whose app it is."""
+    host: str = OWN_HOST
 
 
 encode_note = msgspec.msgpack.Encoder().encode

@@ -10,6 +10,7 @@ from typing import Protocol
 from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
 from motet.errors import Error
+from motet.model.host import HostSpec
 from motet.model.sandbox import PREFIX
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
@@ -153,6 +154,18 @@ class Launched:
             self._driver.guard(self.sandboxes.container_ended, ended)
         else:
             self.containers.container_ended(ended)
+
+    def host_joined(self, host: HostSpec) -> None:
+        """See `Reports`."""
+        self.containers.host_joined(host)
+
+    def host_changed(self, host: HostSpec) -> None:
+        """See `Reports`."""
+        self.containers.host_changed(host)
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """See `Reports`."""
+        self.containers.host_lost(host_id, reason)
 
     def template_ended(self, ended: TemplateEnd) -> None:
         """See `Reports`."""

@@ -1,0 +1,104 @@
+"""Containers on several hosts: on the server's own machine by its backend, on those that have joined by their agents."""
+
+from __future__ import annotations
+
+from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, HostReports, Launch, Reports
+from motet.errors import ConnectionError
+from motet.model.gpu import FoundGpus
+from motet.model.host import OWN_HOST
+from motet.model.isolation import Isolation
+from motet.server.hosts.joined_host import HostHandler, JoinedHost
+from motet.server.peers import Peer
+from motet.wire.host_messages import HostJoins
+
+
+class HostsBackend:
+    """A `Backend`: `own`, and beside it what has joined."""
+
+    def __init__(self, own: Backend) -> None:
+        self._own = own
+        self._reports: HostReports | None = None
+        self._hosts: dict[str, JoinedHost] = {}
+
+    # --- hosts ----------------------------------------------------------------------------------------------------------
+
+    def accept(self, peer: Peer) -> HostHandler:
+        """What hears the connection of an agent whose token was good."""
+        return HostHandler(peer, self._join)
+
+    def _join(self, joins: HostJoins, peer: Peer) -> JoinedHost:
+        host_id, known = joins.host.host_id, self._hosts.get(joins.host.host_id)
+        if self._reports is None:
+            raise ConnectionError("this server is starting, or ends")
+        if host_id == OWN_HOST:
+            raise ConnectionError("a host has a name")
+        if known is not None and known.agent != joins.agent:
+            if not known.spec.silent:
+                raise ConnectionError(
+                    f"a host called {host_id} is here already, and answers: choose another name (--name), or end that agent"
+                )
+            known.give_up("was started again")
+            known = None
+        if known is None:
+            known = self._hosts[host_id] = JoinedHost(joins, self._reports, self._gone)
+            self._reports.host_joined(joins.host)
+        known.attach(peer, joins)
+        return known
+
+    def _gone(self, host: JoinedHost) -> None:
+        if self._hosts.get(host.spec.host_id) is host:
+            del self._hosts[host.spec.host_id]
+
+    def _of(self, container_id: str) -> JoinedHost | None:
+        return next((host for host in self._hosts.values() if container_id in host.containers), None)
+
+    # --- see `Backend` --------------------------------------------------------------------------------------------------
+
+    def report_to(self, reports: HostReports) -> None:
+        """Hosts may join from now on, and this is told of them."""
+        self._reports = reports
+
+    async def open(self, reports: Reports) -> None:
+        """See `Backend`."""
+        await self._own.open(reports)
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return self._own.lacks(isolation)
+
+    async def find_gpus(self) -> FoundGpus:
+        """See `Backend`: those of the own machine. Hosts say what they have when they join."""
+        return await self._own.find_gpus()
+
+    def start_nowait(self, launch: Launch) -> None:
+        """See `Backend`."""
+        if launch.host == OWN_HOST:
+            self._own.start_nowait(launch)
+        elif (host := self._hosts.get(launch.host)) is not None:
+            host.start_nowait(launch)
+        elif self._reports is not None:  # it was lost just now, which the engine is told next
+            reason = f"could not be started: host {launch.host} is gone"
+            self._reports.container_ended(
+                ContainerEnd(container_id=launch.container_id, code=NOT_STARTED, reason=reason, blameless=True)
+            )
+
+    def kill_nowait(self, container_id: str) -> None:
+        """See `Backend`."""
+        host = self._of(container_id)
+        (self._own if host is None else host).kill_nowait(container_id)
+
+    def report_output_nowait(self, container_id: str) -> None:
+        """See `Backend`. What a container elsewhere wrote past its connection is on its way."""
+        self._own.report_output_nowait(container_id)
+
+    def silence(self) -> float | None:
+        """See `Backend`."""
+        return self._own.silence()
+
+    async def close(self) -> None:
+        """See `Backend`."""
+        self._reports = None
+        for host in list(self._hosts.values()):
+            host.send_away()
+        self._hosts.clear()
+        await self._own.close()
