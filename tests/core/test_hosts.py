@@ -5,6 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
+from msgspec.structs import replace
 
 from motet.core.commands import FindGpus
 from motet.core.host import HostLimits
@@ -191,6 +192,19 @@ def test_what_is_taken_is_said_to_be_taken_and_starts_when_it_is_given_back() ->
         # The other is idle then, and nobody needs it: it makes room at once.
         play >> finished(1, 1) << stop(1, reason="another function needs its room on its host") << send("a", 0)
         play >> ended(1) << start(2, function="g", host="a")
+
+
+def test_what_needs_the_servers_own_machine_waits_for_that_and_goes_to_no_other() -> None:
+    with Playbook(limits=HostLimits(containers=1)) as play:
+        play >> host("a", cpu=64)
+        play >> replace(function("f"), own_host=True)
+        play >> submit("a", 2) << start(1)
+        assert shortage(play) == (
+            "waiting for a container on the server's own machine (its files or walls are not on other hosts): "
+            "taken on 1 of 2 hosts"
+        )
+        play >> ready(1) << deliver(1, "a0#1")
+        play >> finished(1, 1) << deliver(1, "a1#2") << send("a", 0)
 
 
 def test_gpus_of_hosts_are_given_once() -> None:

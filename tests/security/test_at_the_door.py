@@ -142,7 +142,7 @@ def test_the_credential_of_one_container_is_no_other_ones_and_no_operators() -> 
         created = await answer(ci, m.CreateApp("ap-1", app()))
         function_id = created.functions[0][2]
         ci.say(m.SubmitInputs("fc-1", function_id, CallKind.ATTACHED, "", [NewInput(0, b"x")]))
-        backend: Any = here.server._backend
+        backend: Any = here.server._backend._own
         while not backend.launches:  # noqa: ASYNC110 - a backend tells nobody
             await asyncio.sleep(0.001)
         launch = backend.launches[0]

@@ -11,12 +11,16 @@ from motet.records.inputs import InputRecord
 from motet.wire.client_messages import ReplyBody, RequestBody, ToClient
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import ToControl, ToExecutor
+from motet.wire.host_messages import ToHost
 from motet.wire.message import Message
 from motet.wire.sandbox_messages import SandboxAnswer, SandboxAsk, ToSandbox
 
 
 def test_every_message_belongs_to_a_direction_or_is_part_of_one_that_does() -> None:
-    unions = (ToServer, ToClient, ToExecutor, ToControl, ToSandbox, SandboxAsk, SandboxAnswer, RequestBody, ReplyBody)
+    unions = (
+        *(ToServer, ToClient, ToExecutor, ToControl, ToSandbox, ToHost),
+        *(SandboxAsk, SandboxAnswer, RequestBody, ReplyBody),
+    )
     covered = {member for union in unions for member in typing.get_args(union)}
     assert set(Message.__subclasses__()) <= covered
 

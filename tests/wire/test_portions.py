@@ -32,7 +32,7 @@ from motet.wire.container_messages import (
 )
 from motet.wire.image_messages import ImagesBuilt
 from motet.wire.message import Message
-from motet.wire.operator_messages import InputFound
+from motet.wire.operator_messages import HostsViewed, InputFound
 from motet.wire.output_messages import Output, Stalled, Written
 from motet.wire.queue_messages import ItemsGot, PutItems
 from motet.wire.sandbox_messages import FilesChanged
@@ -65,9 +65,10 @@ SMALL = {
     (BundleOffered, "lacking"),
     (PutPieces, "pieces"),
     (ImagesBuilt, "lines"),
+    (HostsViewed, "found"),
 }
 """Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items and pieces
-that their sender puts in portions, of numbers of attempts that one container holds, of a bundle's files, and
+that their sender puts in portions, of numbers of attempts that one container holds, of a bundle's files, of hosts, and
 of lines that are told some at a time."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)

@@ -19,12 +19,13 @@ from msgspec.structs import replace
 
 from motet.agent.agent_log import say
 from motet.agent.server_line import Relay, ServerLine
-from motet.backends.base import ContainerEnd, Launch, Stream, TemplateEnd
+from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.machine import MachineBackend
 from motet.backends.nvml import find_gpus
 from motet.client.scratch import Scratch
 from motet.errors import Error, InvalidError
 from motet.model.host import HostSpec
+from motet.model.isolation import Walls
 from motet.wire import codec
 from motet.wire import host_messages as m
 from motet.wire.framing import FrameReader
@@ -36,6 +37,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 SILENCE = 10.0
 """Seconds without a question of the server, after which the connection is taken for broken."""
+
+MOST_UNREAD = 16 * 1024 * 1024
+"""What the server may be behind in reading of what containers write past their connections."""
 
 MEMORY_SHARE = 0.9
 """How much of a machine's memory containers may ask for together, unless that is said."""
@@ -79,7 +83,7 @@ class JoinedAgent:
         *,
         grace: float = 60.0,
         drain_grace: float = 30.0,
-        backend: MachineBackend | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self._line = line
         self._token = token
@@ -87,7 +91,7 @@ class JoinedAgent:
         self._agent = secrets.token_hex(8)
         self._grace = grace
         self._drain_grace = drain_grace
-        self._backend = backend or MachineBackend(env=dict(os.environ), scratch=scratch, left_behind=scratch)
+        self._backend: Backend = backend or MachineBackend(env=dict(os.environ), scratch=scratch, left_behind=scratch)
         self._relay = Relay(line, scratch / "server")
         self._writer: asyncio.StreamWriter | None = None
         self._containers: set[str] = set()
@@ -95,7 +99,7 @@ class JoinedAgent:
         self._empty = asyncio.Event()
         self._empty.set()
         self._doom: asyncio.TimerHandle | None = None
-        self._has_joined = False
+        self._has_joined = self._leaves_out = False
 
     async def run(self) -> None:
         """Until it is told to `end`, or the server sends it away. Raises `Error` if the server cannot be reached at first, or
@@ -213,12 +217,8 @@ class JoinedAgent:
             return
         self._containers.add(message.container_id)
         self._empty.clear()
-        if message.template.walls.isolation != "process":
-            # Walls show directories of the server's machine, which are not here.
-            level = message.template.walls.isolation
-            self._ended_soon(
-                message.container_id, f"could not be started: a joined host has no isolation level {level} yet"
-            )
+        if problem := self._why_not(message):
+            self._ended_soon(message.container_id, f"could not be started: {problem}")
             return
         self._backend.start_nowait(
             Launch(
@@ -232,8 +232,20 @@ class JoinedAgent:
             )
         )
 
+    def _why_not(self, message: m.StartHosted) -> str:
+        """What this container needs that is not here; empty: nothing."""
+        if message.template.walls != Walls():  # they show directories of the server's machine
+            return f"host {self._host.host_id} has no walls: isolation levels are for the server's own machine"
+        for path in message.paths:
+            if not os.path.exists(path):
+                return (
+                    f"host {self._host.host_id} does not have {path}, which the program is run from: have the "
+                    "same files there, or end its agent"
+                )
+        return ""
+
     def _ended_soon(self, container_id: str, reason: str) -> None:
-        ended = ContainerEnd(container_id=container_id, code=71, reason=reason)
+        ended = ContainerEnd(container_id=container_id, code=NOT_STARTED, reason=reason)
         asyncio.get_running_loop().call_soon(self.container_ended, ended)
 
     def _end_all(self) -> None:
@@ -242,7 +254,13 @@ class JoinedAgent:
             self._backend.kill_nowait(container_id)
 
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
-        """See `Reports`."""
+        """See `Reports`. What a server that does not read is behind with is bounded: beyond that, lines are left out."""
+        if self._writer is not None and self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            if not self._leaves_out:
+                say("the server does not read: what containers write past their connections is left out")
+            self._leaves_out = True
+            return
+        self._leaves_out = False
         self._tell(m.HostedWrote(container_id, stream, data))
 
     def container_frozen(self, container_id: str) -> None:

@@ -17,6 +17,12 @@ from motet.errors import ConnectionError
 DIAL_TIMEOUT = 10.0
 """Seconds in which a connection has to come about, TLS included."""
 
+MOST_RELAYED = 10_000
+"""Connections of containers at the same time: each has two, and one for each process of its own that makes calls."""
+
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds, and a number: after 25 s without a word of the server's machine, a connection with nothing to say ends, too."""
+
 _CHUNK_BYTES = 256 * 1024
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -48,7 +54,7 @@ class ServerLine:
         except (OSError, ssl.SSLError) as error:
             raise ConnectionError(f"no connection to the server at {self.address}: {error}") from error
         try:
-            writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _tune(writer.get_extra_info("socket"))
             self._check_key(writer)
         except BaseException:
             writer.close()
@@ -66,6 +72,14 @@ class ServerLine:
                 f"no connection to the server at {self.address}: its key has the fingerprint {found}, and not "
                 f"{' or '.join(expected)}"
             )
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _context(fingerprint: str) -> ssl.SSLContext:
@@ -103,14 +117,12 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    def cut(self) -> None:
-        """End all connections: containers that can open new ones do."""
-        for task in self._open:
-            task.cancel()
-
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if len(self._open) >= MOST_RELAYED:
+            writer.close()
+            return
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         try:

@@ -31,7 +31,8 @@ class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
     whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
     that when it is first needed, and ends it when nobody has needed it for a while. `entry`:
-    "module:function" that it runs, in place of a container that serves a function. `host`: where, if there are several."""
+    "module:function" that it runs, in place of a container that serves a function. `host`: where, if there are several.
+    `paths`: files and directories of the program, which are to be there."""
 
     container_id: str
     address: str
@@ -42,6 +43,7 @@ class Launch:
     limits: Limits = NO_LIMITS
     entry: str = ""
     host: str = OWN_HOST
+    paths: tuple[str, ...] = ()
 
 
 @hides_secrets

@@ -19,13 +19,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 class FunctionAdded(Event, frozen=True):
     """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it.
-    `held`: no container starts before `AppReleased`; inputs wait."""
+    `held`: no container starts before `AppReleased`; inputs wait. `own_host`: containers run on the server's own
+    machine alone."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
     retires: Retires = "never"
     held: bool = False
+    own_host: bool = False
 
 
 class AppReleased(Event, frozen=True):

@@ -34,7 +34,15 @@ class Fleet:
     """
 
     def __init__(
-        self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm, share: Share
+        self,
+        function_id: str,
+        spec: FunctionSpec,
+        host: Host,
+        roster: Roster,
+        alarm: SetAlarm,
+        share: Share,
+        *,
+        own_host: bool = False,
     ) -> None:
         self.function_id = function_id
         self.spec = spec
@@ -55,7 +63,7 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(Need.of(spec.resources), host, alarm)
+        self.claim = DeviceClaim(Need.of(spec.resources, own_host=own_host), host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()

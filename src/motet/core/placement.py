@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from motet.core.devices import Grant, Requests
 from motet.core.devices import place as place_devices
 from motet.model.function import Resources
-from motet.model.host import HostSpec, gpus_in_words
+from motet.model.host import OWN_HOST, HostSpec, gpus_in_words
 
 Where = Literal["pack", "spread"]
 
@@ -28,7 +28,8 @@ def _parts(amount: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one container asks of its host. `cpu` and `resources` are in parts of 1/10,000; 0: whatever is left."""
+    """What one container asks of its host. `cpu` and `resources` are in parts of 1/10,000; 0: whatever is left.
+    `own_host`: it runs on the server's own machine alone."""
 
     cpu: int = 0
     memory_mib: int = 0
@@ -36,13 +37,14 @@ class Need:
     resources: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     where: Where = "pack"
+    own_host: bool = False
 
     @classmethod
-    def of(cls, resources: Resources) -> Need:
+    def of(cls, resources: Resources, *, own_host: bool = False) -> Need:
         """That of each container of a function. Of a request and a limit, the request is reserved."""
         cpu = resources.cpu[0] if isinstance(resources.cpu, tuple) else resources.cpu
         memory = resources.memory_mib[0] if isinstance(resources.memory_mib, tuple) else resources.memory_mib
-        return cls(cpu=_parts(cpu or 0), memory_mib=memory or 0, gpu=resources.gpu)
+        return cls(cpu=_parts(cpu or 0), memory_mib=memory or 0, gpu=resources.gpu, own_host=own_host)
 
     @property
     def weight(self) -> int:
@@ -57,7 +59,12 @@ class Need:
             *(f"{amount / _PARTS:g} x {name}" for name, amount in self.resources.items()),
             *(f"the label {name}={value}" for name, value in self.labels.items()),
         ]
-        return ", ".join(filter(None, asked)) or "a container"
+        words = ", ".join(filter(None, asked)) or "a container"
+        return (
+            f"{words} on the server's own machine (its files or walls are not on other hosts)"
+            if self.own_host
+            else words
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,8 @@ class Room:
         """Whether there is enough left of all but GPUs."""
         host = self.host
         return (
-            (host.cpu is None or self.cpu + need.cpu <= _parts(host.cpu))
+            (host.host_id == OWN_HOST or not need.own_host)
+            and (host.cpu is None or self.cpu + need.cpu <= _parts(host.cpu))
             and (host.memory_mib is None or self.memory_mib + need.memory_mib <= host.memory_mib)
             and all(
                 self.resources.get(name, 0) + amount <= _parts(host.resources.get(name, 0.0))

@@ -48,6 +48,8 @@ class Pool:
         spec: FunctionSpec,
         services: Services,
         retirement: Retirement | None = None,
+        *,
+        own_host: bool = False,
     ) -> None:
         self.app_id = app_id
         self.function_id = function_id
@@ -62,9 +64,8 @@ class Pool:
         self.queue = WaitingQueue()
         self.late = LateArguments(function_id, self.queue, at_most_once=spec.at_most_once)
         self.feeds = Feeds()
-        self.fleet = fleet = Fleet(
-            function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)
-        )
+        share = services.shares.app(app_id)
+        self.fleet = fleet = Fleet(function_id, spec, services.host, services.roster, alarm, share, own_host=own_host)
         self.earlier = EarlierAttempts(alarm)
         self.isolation = Isolation(fleet)
         self.endings = Endings(spec, self.feeds, services)

@@ -44,6 +44,24 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     gpus: float
 
 
+MOST_WORDS = 256
+"""Labels, resources and GPUs of one host, of each."""
+
+
+def why_not_a_host(host: HostSpec) -> str:
+    """What is wrong with what a machine says of itself; empty: nothing."""
+    amounts = (host.cpu, host.memory_mib, host.containers, *host.resources.values())
+    if not host.host_id or len(host.host_id) > 255 or not host.host_id.isprintable():
+        return "a host has a name, of at most 255 printable characters (--name)"
+    if not all(each is None or 0 <= each < 2**53 for each in amounts):  # NaN is not in there
+        return f"host {host.host_id}: what it has are amounts from 0 on"
+    if max(len(host.labels), len(host.resources), len(host.gpus)) > MOST_WORDS:
+        return f"host {host.host_id}: it may have {MOST_WORDS} labels, resources and GPUs each, and not more"
+    if len({gpu.uuid for gpu in host.gpus}) != len(host.gpus):
+        return f"host {host.host_id}: two of its GPUs have the same UUID"
+    return ""
+
+
 def gpus_in_words(requests: tuple[GpuRequest, ...]) -> str:
     """What is asked for, in order of preference: "2 x H100 or 1 x L4"."""
     return " or ".join(

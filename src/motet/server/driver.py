@@ -35,6 +35,14 @@ Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
 """Is told of a turn: what happened, what the engine answered, and when."""
 
 
+def try_step(step: Callable[..., None], *args: Any) -> None:
+    """One of the steps of an end: its failure must not keep the others from being taken."""
+    try:
+        step(*args)
+    except Exception:
+        logger.exception("something else went wrong while this server was ending")
+
+
 class Driver:
     """Feeds the engine on the loop's thread, one turn at a time.
 

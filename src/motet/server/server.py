@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
@@ -24,7 +23,7 @@ from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.principal_numbers import PrincipalNumbers
-from motet.server.access.rights import EVERYTHING, HOST, inside
+from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
 from motet.server.admittance import Admittance
@@ -51,7 +50,7 @@ from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
 from motet.server.deployments.room import DeploymentsRoom
 from motet.server.deployments.seen import seen
-from motet.server.driver import Driver, logger
+from motet.server.driver import Driver, try_step
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.health import Health
@@ -107,7 +106,6 @@ class Server:
         blobs: BlobPlaces = NO_BLOBS,
         images: ImagesRoom | None = None,
     ) -> None:
-        backend = self._backend = HostsBackend(backend)
         self._config, self._bundles = config, bundles
         self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
         self.admittance = Admittance(self._door, audit, self._closed)
@@ -140,7 +138,8 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines, self._images
+        self._backend = HostsBackend(backend, self._clock.wall_now, app_users=config.app_users)
+        of_backend = self._driver, self._backend, self._catalogue, self._lifetimes, self._lines, self._images
         self._launched = Launched(*of_backend, config, inherited)
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
@@ -230,7 +229,6 @@ class Server:
         for path in () if self._inherited is None else self._inherited.sockets:
             await self._entrances.open_unix(path)
         await self._launched.open(self._address)
-        self._backend.report_to(self._launched)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
@@ -305,17 +303,10 @@ class Server:
         self.broken = error  # first: who connects while the others are told is told, too
         problem = report.of(error)
         for session in list(self._clients.values()):
-            self._try(session.broken, problem)
-        self._try(self._containers.kill_all)
+            try_step(session.broken, problem)
+        try_step(self._containers.kill_all)
         self._stopped.set()
         self.ending.set()
-
-    def _try(self, step: Callable[..., None], *args: Any) -> None:
-        """One that fails must not keep the others from being told."""
-        try:
-            step(*args)
-        except Exception:
-            logger.exception("something else went wrong while this server was ending")
 
     def new_peer(self, *, in_websocket: bool = False) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
@@ -371,6 +362,7 @@ class Server:
         """The principal of this name may not stay, wherever it is."""
         self._guests.cut_off(name, reason)
         self._logins.cut_off(name)
+        self._backend.cut_off(name, reason)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
         return self._enter(principal, "", where, False, visit)
@@ -388,15 +380,6 @@ class Server:
     def _closed(self) -> str:
         return self.health.closed if self.broken is None else str(self.broken)
 
-    def _hosted(self, hello: Hello, peer: SocketPeer) -> Handler:
-        """The agent of a host that joins. Raises `ConnectionError`."""
-        principal = self.admittance.admit(hello.token, peer.process, peer.where)
-        if HOST not in principal.rights:
-            raise ConnectionError(
-                f"the token {principal.name!r} has no right 'host' (`motet token new NAME --right host`)"
-            )
-        return self._backend.accept(peer)
-
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
@@ -407,7 +390,7 @@ class Server:
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self.conversations.greet(hello, peer, principal.identity, enter)
         if hello.role == "host":
-            return self._hosted(hello, peer)
+            return self._backend.accept(hello, self.admittance.admit(hello.token, peer.process, peer.where), peer)
         if (handler := self._launched.accept(hello, peer)) is not None:
             return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)

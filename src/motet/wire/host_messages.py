@@ -81,6 +81,7 @@ class StartHosted(Message, tag="start_hosted", frozen=True):
     template: TemplateSpec = PLAIN_TEMPLATE
     limits: Limits = NO_LIMITS
     entry: str = ""
+    paths: tuple[str, ...] = ()
 
 
 class EndHosted(Message, tag="end_hosted", frozen=True):

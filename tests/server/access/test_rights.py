@@ -15,6 +15,7 @@ from motet.server.access.rights import (
     CALL,
     DEPLOY,
     EVERYTHING,
+    HOST,
     INSIDE,
     LOOK,
     NEEDED,
@@ -33,6 +34,7 @@ from motet.wire.codec import ToServer
 from motet.wire.container_messages import FromContainer, Ready
 from motet.wire.conversation_messages import Goodbye, Taken
 from motet.wire.hello import Hello
+from motet.wire.host_messages import FromHost
 from motet.wire.operator_messages import EndCall, OpenDashboard, ViewEnvironment, ViewServer
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
 from motet.wire.sandbox_messages import FromSandbox
@@ -46,6 +48,7 @@ def test_every_message_that_a_server_takes_has_its_right_and_no_other_is_in_the_
 def test_containers_alone_may_say_what_containers_say_and_nobody_says_hello_twice() -> None:
     for kind, needed in NEEDED.items():
         assert bool(needed & SERVE) == (kind in (*typing.get_args(FromContainer), *typing.get_args(FromSandbox)))
+        assert bool(needed & HOST) == (kind in typing.get_args(FromHost))
         assert needed or kind is Hello
     assert Hello in refused_to(EVERYTHING | SERVE)
 
@@ -60,7 +63,7 @@ def test_rights_include_what_they_cannot_do_without() -> None:
     assert named_rights(["call"]) == CALL
     assert named_rights(["operate", "deploy"]) == OPERATE | LOOK | DEPLOY
     assert named_rights(["administer"]) == EVERYTHING
-    assert str(EVERYTHING) == "administer, call, deploy, look, operate"
+    assert str(EVERYTHING) == "administer, call, deploy, host, look, operate"
     assert str(NOTHING) == "none"
 
 
@@ -164,7 +167,7 @@ def test_a_named_queue_is_one_principals() -> None:
 
 
 def test_all_that_can_be_refused_has_words() -> None:
-    of_containers = {kind for kind, needed in NEEDED.items() if needed & SERVE}
+    of_containers = {kind for kind, needed in NEEDED.items() if needed & (SERVE | HOST)}
     of_requests = {m.Request, m.Forget, Confirm, AnswerNow, Hello}
     of_conversations = {Taken, Goodbye}
     assert set(DEEDS) == set(NEEDED) - of_containers - of_requests - of_conversations

@@ -133,7 +133,7 @@ def test_a_use_that_is_kept_later_brings_back_nothing_that_was_revoked_meanwhile
         ("", ("call",), None, "cannot be called ''"),
         ("a b", ("call",), None, "cannot be called 'a b'"),
         ("operator", ("call",), None, "that is the user"),
-        ("ci", (), None, "no right is given; rights are administer, call, deploy, look, operate"),
+        ("ci", (), None, "no right is given; rights are administer, call, deploy, host, look, operate"),
         ("ci", ("serve",), None, "there is no right 'serve'"),
         ("ci", ("call",), 0.0, "cannot expire after 0 s"),
         ("ci", ("call",), float("nan"), "cannot expire after nan s"),

@@ -12,7 +12,7 @@ from motet.errors import (
     PermissionDeniedError,
     ResourceExhaustedError,
 )
-from motet.server.access.rights import CALL, LOOK, NEEDED, SERVE
+from motet.server.access.rights import CALL, HOST, LOOK, NEEDED, SERVE
 from motet.wire import report
 from motet.wire.bundle_messages import OfferBundle, PutPieces
 from motet.wire.client_messages import RequestFailed
@@ -21,7 +21,7 @@ from motet.wire.image_messages import BuildImages
 PARTS = frozenset({OfferBundle, PutPieces, BuildImages})
 """Those that are parts of what another asks for."""
 
-AUDITED = frozenset(kind for kind, it in NEEDED.items() if it and not it & (CALL | LOOK | SERVE)) - PARTS
+AUDITED = frozenset(kind for kind, it in NEEDED.items() if it and not it & (CALL | LOOK | HOST | SERVE)) - PARTS
 """The messages that say what runs and who may do what: those that take a right to deploy, operate or administer."""
 
 TOLD = (

@@ -294,7 +294,16 @@ class Catalogue:
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             # Together: containers of it that are here count before others are started.
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires, held), *self.claim(function_id))
+            self._driver.take(
+                e.FunctionAdded(function_id, app.app_id, spec, retires, held, _is_of_own_host(app.spec, spec)),
+                *self.claim(function_id),
+            )
+
+
+def _is_of_own_host(app: AppSpec, spec: FunctionSpec) -> bool:
+    """Whether its containers need what no host has that has joined: files that only the server has, or walls."""
+    image = spec.image
+    return bool(app.bundle or image.python or image.files) or spec.isolation not in (None, "process")
 
 
 def _check_size(spec: FunctionSpec) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import secrets
 import signal
-from dataclasses import replace
 
 import msgspec
 
@@ -26,13 +25,13 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
-from motet.model.host import HostSpec
 from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
+from motet.server.containers.on_hosts import OnHosts
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -82,7 +81,6 @@ class Containers:
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._containers: dict[str, KnownContainer] = {}
-        self._silent_hosts: set[str] = set()
         self._search: asyncio.Task[None] | None = None
         self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
         """None: containers end with their server, and keep nothing for another."""
@@ -90,6 +88,7 @@ class Containers:
         first_attempt = 0 if inherited is None else inherited.first_attempt
         self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged, first_attempt)
         self.heartbeats = Heartbeats(driver, self._containers)
+        self.on_hosts = OnHosts(driver, self._containers, self.heartbeats, self._end_unheard)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 
@@ -107,8 +106,8 @@ class Containers:
         # Before it is started: the backend may report of it at once, and it connects when it likes.
         self._know(container_id, note)
         noted = b"" if self.unacknowledged is None else encode_note(note)
-        launch = self.walling.launch(configuration, container_id, env, note.token, noted, command.gpus)
-        self._backend.start_nowait(replace(launch, host=command.host) if command.host else launch)
+        launch = self.walling.launch(configuration, container_id, env, note.token, noted, command.gpus, command.host)
+        self._backend.start_nowait(launch)
 
     def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:
         output = ContainerOutput(
@@ -148,7 +147,7 @@ class Containers:
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
         # As if its backend had said so: what that says later finds nobody.
-        blameless = container.note.host in self._silent_hosts
+        blameless = container.note.host in self.on_hosts.silent
         self._end_unheard(
             container,
             ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason, blameless=blameless),
@@ -392,31 +391,6 @@ class Containers:
 
     def backend_heard(self) -> None:
         self._driver.guard(self.heartbeats.host_heard)
-
-    def host_joined(self, host: HostSpec) -> None:
-        self._driver.take(e.HostJoined(host))
-
-    def host_changed(self, host: HostSpec) -> None:
-        """See `Reports`. Containers of one that is silent get no inputs."""
-        was_silent = host.host_id in self._silent_hosts
-        self._driver.take(e.HostChanged(host))
-        if host.silent and not was_silent:
-            self._silent_hosts.add(host.host_id)
-            self._driver.guard(self.heartbeats.host_silent, host.silent, host.host_id)
-        elif was_silent and not host.silent:
-            self._silent_hosts.discard(host.host_id)
-            self._driver.guard(self.heartbeats.host_heard, host.host_id)
-
-    def host_lost(self, host_id: str, reason: str) -> None:
-        """See `Reports`. Whatever its containers may yet say is not heard any more."""
-        self._silent_hosts.discard(host_id)
-        self._driver.take(e.HostLost(host_id, reason))
-        self._driver.guard(self.heartbeats.host_heard, host_id)
-        why = f"was lost with its host: {host_id} {reason}"
-        for container_id, container in list(self._containers.items()):
-            if container.note.host == host_id and container.ended is None:
-                ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=True)
-                self._end_unheard(container, ended)
 
     def template_ended(self, ended: TemplateEnd) -> None:
         logger.log(logging.ERROR if ended.is_lost else logging.INFO, "%s", ended.reason)

@@ -12,6 +12,7 @@ from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.images.remote_paths import why_not_shown
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.host import OWN_HOST
 from motet.model.image import ImageSpec
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls, is_below
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
@@ -113,6 +114,7 @@ class Walling:
         token: str,
         note: bytes,
         gpus: Sequence[str],
+        host: str = OWN_HOST,
     ) -> Launch:
         """What a backend needs to start a container."""
         walls = self.walls(configuration, gpus)
@@ -124,6 +126,8 @@ class Walling:
             note=note,
             template=template(configuration, env, walls),
             limits=limits_of(configuration.spec),
+            host=host,
+            paths=() if host == OWN_HOST else tuple(filter(None, (configuration.project_dir, configuration.sources))),
         )
 
     def walls(self, configuration: Configure, gpus: Sequence[str]) -> Walls:

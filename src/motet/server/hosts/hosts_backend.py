@@ -2,46 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
 from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, HostReports, Launch, Reports
 from motet.errors import ConnectionError
 from motet.model.gpu import FoundGpus
-from motet.model.host import OWN_HOST
+from motet.model.host import OWN_HOST, why_not_a_host
 from motet.model.isolation import Isolation
+from motet.server.access.door import Principal
+from motet.server.access.rights import HOST
 from motet.server.hosts.joined_host import HostHandler, JoinedHost
 from motet.server.peers import Peer
+from motet.wire.hello import PYTHON, Hello
 from motet.wire.host_messages import HostJoins
+
+MOST_HOSTS = 1000
+"""That have joined at the same time."""
 
 
 class HostsBackend:
-    """A `Backend`: `own`, and beside it what has joined."""
+    """A `Backend`: `own`, and beside it what has joined. `app_users`: containers of each app are a user of the own machine,
+    which no other one has."""
 
-    def __init__(self, own: Backend) -> None:
+    def __init__(self, own: Backend, wall_now: Callable[[], float], *, app_users: bool = False) -> None:
         self._own = own
+        self._wall_now = wall_now
+        self._app_users = app_users
         self._reports: HostReports | None = None
         self._hosts: dict[str, JoinedHost] = {}
 
     # --- hosts ----------------------------------------------------------------------------------------------------------
 
-    def accept(self, peer: Peer) -> HostHandler:
-        """What hears the connection of an agent whose token was good."""
-        return HostHandler(peer, self._join)
+    def accept(self, hello: Hello, principal: Principal, peer: Peer) -> HostHandler:
+        """What hears the connection of an agent that speaks for this principal. Raises `ConnectionError`."""
+        if HOST not in principal.rights:
+            raise ConnectionError(
+                f"the token {principal.name!r} has no right 'host' (`motet token new NAME --right host`)"
+            )
+        if self._app_users:
+            raise ConnectionError(
+                "this server has its containers be users of its own machine (MOTET_APP_USERS), and takes no hosts"
+            )
+        if _minor(hello.python) != _minor(PYTHON):
+            raise ConnectionError(
+                f"this host has Python {hello.python}, and the server {PYTHON}: have it join with a Python {_minor(PYTHON)}"
+            )
+        return HostHandler(peer, lambda joins, peer: self._join(principal, joins, peer))
 
-    def _join(self, joins: HostJoins, peer: Peer) -> JoinedHost:
+    def cut_off(self, name: str, reason: str) -> None:
+        """The principal of this name may have no hosts here any more."""
+        for host in list(self._hosts.values()):
+            if host.principal.name == name:
+                host.give_up(f"may not be here any more: {reason}")
+
+    def _join(self, principal: Principal, joins: HostJoins, peer: Peer) -> JoinedHost:
         host_id, known = joins.host.host_id, self._hosts.get(joins.host.host_id)
         if self._reports is None:
             raise ConnectionError("this server is starting, or ends")
-        if host_id == OWN_HOST:
-            raise ConnectionError("a host has a name")
+        if problem := why_not_a_host(joins.host):
+            raise ConnectionError(problem)
         if known is not None and known.agent != joins.agent:
-            if not known.spec.silent:
+            if not known.spec.silent or known.principal.identity != principal.identity:
                 raise ConnectionError(
-                    f"a host called {host_id} is here already, and answers: choose another name (--name), or end that agent"
+                    f"a host called {host_id} is here already: choose another name (--name), or end that agent"
                 )
             known.give_up("was started again")
             known = None
         if known is None:
-            known = self._hosts[host_id] = JoinedHost(joins, self._reports, self._gone)
-            self._reports.host_joined(joins.host)
+            if len(self._hosts) >= MOST_HOSTS:
+                raise ConnectionError(f"{MOST_HOSTS} hosts have joined, and more may not")
+            spec = replace(joins.host, silent="")
+            known = self._hosts[host_id] = JoinedHost(
+                spec, joins.agent, principal, self._wall_now, self._reports, self._gone
+            )
+            self._reports.host_joined(spec)
         known.attach(peer, joins)
         return known
 
@@ -102,3 +138,7 @@ class HostsBackend:
             host.send_away()
         self._hosts.clear()
         await self._own.close()
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ from msgspec.structs import replace
 
 from motet.backends.base import ContainerEnd, HostReports, Launch, encoded_env
 from motet.errors import ConnectionError
-from motet.model.host import HostSpec
+from motet.model.host import HostSpec, why_not_a_host
+from motet.server.access.door import Principal
 from motet.server.driver import logger
-from motet.server.peers import Peer
+from motet.server.peers import HELLO_TIMEOUT, Peer
 from motet.wire import host_messages as m
 
 INTERVAL = 1.0
@@ -24,13 +26,25 @@ LOST_AFTER = 5
 
 
 class JoinedHost:
-    """`gone` is called once, when it is given up."""
+    """`agent`: which process of an agent it is; `principal`: who brought it. `gone` is called once, when it is given up."""
 
-    def __init__(self, joins: m.HostJoins, reports: HostReports, gone: Callable[[JoinedHost], None]) -> None:
-        self.spec = joins.host
-        self.agent = joins.agent
+    def __init__(
+        self,
+        spec: HostSpec,
+        agent: str,
+        principal: Principal,
+        wall_now: Callable[[], float],
+        reports: HostReports,
+        gone: Callable[[JoinedHost], None],
+    ) -> None:
+        self.spec = spec
+        self.agent = agent
+        self.principal = principal
         self.containers: set[str] = set()
         """Those that have not been reported as ended."""
+        self._to_end: set[str] = set()
+        """Those of them that its agent may not have heard yet are to end."""
+        self._wall_now = wall_now
         self._reports = reports
         self._gone = gone
         self._peer: Peer | None = None
@@ -47,7 +61,7 @@ class JoinedHost:
         self._asked = self._answered = 0
         for lost in self.containers.difference(joins.holds):
             self._ended(ContainerEnd(container_id=lost, code=-9, reason="ended unheard", blameless=True))
-        peer.send((m.HostIsWelcome(tuple(sorted(self.containers))),))
+        peer.send((m.HostIsWelcome(tuple(sorted(self.containers - self._to_end))),))
         self._is_now(replace(joins.host, silent=""))
         self._ask_later()
 
@@ -55,6 +69,9 @@ class JoinedHost:
         """That connection is gone. It may come back: only questions without an answer count."""
         if peer is self._peer:
             self._peer = None
+            if self.spec.leaving and not self.containers:
+                self.give_up("has left")
+                return
             self._is_silent("its connection is gone")
 
     def _ask_later(self) -> None:
@@ -64,6 +81,9 @@ class JoinedHost:
 
     def _ask(self) -> None:
         unanswered = self._asked - self._answered
+        if self.principal.until is not None and self._wall_now() >= self.principal.until:
+            self.give_up("may not be here any more: its token has expired")
+            return
         if unanswered >= LOST_AFTER:
             self.give_up(f"has not answered for {unanswered * INTERVAL:g} s")
             return
@@ -85,16 +105,23 @@ class JoinedHost:
 
     def give_up(self, reason: str) -> None:
         """It is gone for the engine, and what it may yet say is not heard. Idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            logger.error("host %s is lost: it %s", self.spec.host_id, reason)
+        if self._stop_asking():
+            lost = bool(self.containers) or not self.spec.leaving
+            logger.log(logging.ERROR if lost else logging.INFO, "host %s is gone: it %s", self.spec.host_id, reason)
             self._gone(self)
             self._reports.host_lost(self.spec.host_id, reason)
         self.containers.clear()
+        self._to_end.clear()
         if self._peer is not None:
             self._peer.close()
             self._peer = None
+
+    def _stop_asking(self) -> bool:
+        """Whether it was asked until now."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
 
     # --- what it says ---------------------------------------------------------------------------------------------------
 
@@ -109,6 +136,8 @@ class JoinedHost:
                     logger.warning("host %s answers again", self.spec.host_id)
                     self._is_now(replace(self.spec, silent=""))
             case m.HostTells():
+                if problem := why_not_a_host(message.host):
+                    raise ConnectionError(problem)
                 self._is_now(replace(message.host, host_id=self.spec.host_id, silent=self.spec.silent))
             case m.HostedWrote() if message.container_id in self.containers:
                 self._reports.container_output(message.container_id, message.stream, message.data)
@@ -130,6 +159,7 @@ class JoinedHost:
 
     def _ended(self, ended: ContainerEnd) -> None:
         self.containers.discard(ended.container_id)
+        self._to_end.discard(ended.container_id)
         self._reports.container_ended(ended)
 
     # --- what it is told ------------------------------------------------------------------------------------------------
@@ -145,16 +175,21 @@ class JoinedHost:
                 launch.template,
                 launch.limits,
                 launch.entry,
+                launch.paths,
             )
         )
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
+        if container_id in self.containers:
+            self._to_end.add(container_id)
         self._say(m.EndHosted(container_id))
 
     def send_away(self) -> None:
         """The server ends."""
+        self._stop_asking()
         self._say(m.SendHostAway())
+        self._peer = None
 
     def _say(self, message: m.StartHosted | m.EndHosted | m.SendHostAway) -> None:
         if self._peer is not None:
@@ -169,6 +204,7 @@ class HostHandler:
         self._peer = peer
         self._joined = joined
         self._host: JoinedHost | None = None
+        self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT, peer.close)
 
     def receive(self, messages: Sequence[Any]) -> None:
         """See `Handler`."""
@@ -177,10 +213,12 @@ class HostHandler:
                 self._host.received(self._peer, message)
             elif isinstance(message, m.HostJoins):
                 self._host = self._joined(message, self._peer)
+                self._deadline.cancel()
             else:
                 raise ConnectionError("a host begins by saying which one it is")
 
     def disconnected(self) -> None:
         """See `Handler`."""
+        self._deadline.cancel()
         if self._host is not None:
             self._host.detached(self._peer)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
+from motet.backends.base import ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
 from motet.errors import Error
 from motet.model.host import HostSpec
@@ -18,6 +18,7 @@ from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.containers.walling import Walling
 from motet.server.driver import Driver
+from motet.server.hosts.hosts_backend import HostsBackend
 from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
 from motet.server.peers import Handler, SocketPeer
@@ -80,7 +81,7 @@ class Launched:
     def __init__(
         self,
         driver: Driver,
-        backend: Backend,
+        backend: HostsBackend,
         catalogue: Catalogue,
         lifetimes: Lifetimes,
         lines: Lines,
@@ -114,6 +115,7 @@ class Launched:
         for path in self._sockets:
             self.containers.walling.name_again(f"unix:{path}")
         await self._backend.open(self)
+        self._backend.report_to(self)
 
     async def take_over(self) -> None:
         """Wait until what lived when this server began is back, or is gone."""
@@ -157,15 +159,15 @@ class Launched:
 
     def host_joined(self, host: HostSpec) -> None:
         """See `Reports`."""
-        self.containers.host_joined(host)
+        self.containers.on_hosts.joined(host)
 
     def host_changed(self, host: HostSpec) -> None:
         """See `Reports`."""
-        self.containers.host_changed(host)
+        self.containers.on_hosts.changed(host)
 
     def host_lost(self, host_id: str, reason: str) -> None:
         """See `Reports`."""
-        self.containers.host_lost(host_id, reason)
+        self.containers.on_hosts.lost(host_id, reason)
 
     def template_ended(self, ended: TemplateEnd) -> None:
         """See `Reports`."""

@@ -1,0 +1,57 @@
+"""What becomes of hosts, for the engine and for the containers that are on them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+
+from motet.backends.base import ContainerEnd
+from motet.core import events as e
+from motet.model.host import HostSpec
+from motet.server.containers.heartbeats import Heartbeats
+from motet.server.containers.known_container import KnownContainer
+from motet.server.driver import Driver
+
+
+class OnHosts:
+    """`end` is called for each container that is lost with its host: nobody else tells of it."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        containers: Mapping[str, KnownContainer],
+        heartbeats: Heartbeats,
+        end: Callable[[KnownContainer, ContainerEnd], None],
+    ) -> None:
+        self._driver = driver
+        self._containers = containers
+        self._heartbeats = heartbeats
+        self._end = end
+        self.silent: set[str] = set()
+        """The hosts that do not answer now."""
+
+    def joined(self, host: HostSpec) -> None:
+        """See `HostReports`."""
+        self._driver.take(e.HostJoined(host))
+
+    def changed(self, host: HostSpec) -> None:
+        """See `HostReports`. Containers of one that is silent get no inputs."""
+        was_silent = host.host_id in self.silent
+        self._driver.take(e.HostChanged(host))
+        if host.silent and not was_silent:
+            self.silent.add(host.host_id)
+            self._driver.guard(self._heartbeats.host_silent, host.silent, host.host_id)
+        elif was_silent and not host.silent:
+            self.silent.discard(host.host_id)
+            self._driver.guard(self._heartbeats.host_heard, host.host_id)
+
+    def lost(self, host_id: str, reason: str) -> None:
+        """See `HostReports`. Whatever its containers may yet say is not heard any more."""
+        self.silent.discard(host_id)
+        self._driver.take(e.HostLost(host_id, reason))
+        self._driver.guard(self._heartbeats.host_heard, host_id)
+        why = f"was lost with its host: {host_id} {reason}"
+        for container_id, container in list(self._containers.items()):
+            if container.note.host == host_id and container.ended is None:
+                ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=True)
+                self._end(container, ended)
