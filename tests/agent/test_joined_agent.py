@@ -224,6 +224,8 @@ def test_connections_to_the_relay_go_on_to_the_server_and_end_with_either_side(t
             assert await reader.readexactly(6) == b"answer"
             (there.writer if ends == "server" else writer).close()
             assert await (reader if ends == "server" else there._reader).read() == b""
+            writer.close()
+            await writer.wait_closed()
 
     play(tmp_path, scene)
 

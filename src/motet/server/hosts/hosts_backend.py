@@ -43,7 +43,8 @@ class HostsBackend:
             )
         if self._app_users:
             raise ConnectionError(
-                "this server has its containers be users of its own machine (MOTET_APP_USERS), and takes no hosts"
+                "this server is root, has containers be users of its own machine, and so takes no hosts (MOTET_APP_USERS=off: "
+                "it does)"
             )
         if _minor(hello.python) != _minor(PYTHON):
             raise ConnectionError(
