@@ -137,9 +137,7 @@ def test_a_host_that_is_to_go_says_so_and_is_gone(cluster: Cluster) -> None:
     ("env", "message"),
     [
         ({"MOTET_TOKEN": "motet_wrong"}, "the token (MOTET_TOKEN) is none here"),
-        ({"MOTET_TOKEN": ""}, "a host needs a token with the right 'host'"),
         ({"MOTET_SERVER": "tls:127.0.0.1:1"}, "no connection to the server at tls:127.0.0.1:1"),
-        ({"MOTET_SERVER": ""}, "name the server that this machine is to join"),
         ({"MOTET_SERVER_FINGERPRINT": "sha256:" + "0" * 64}, "its key has the fingerprint"),
     ],
     ids=["token", "address", "fingerprint"],
