@@ -295,12 +295,12 @@ class Catalogue:
         if spec.has_pool:
             # Together: containers of it that are here count before others are started.
             self._driver.take(
-                e.FunctionAdded(function_id, app.app_id, spec, retires, held, _is_of_own_host(app.spec, spec)),
+                e.FunctionAdded(function_id, app.app_id, spec, retires, held, is_of_own_host(app.spec, spec)),
                 *self.claim(function_id),
             )
 
 
-def _is_of_own_host(app: AppSpec, spec: FunctionSpec) -> bool:
+def is_of_own_host(app: AppSpec, spec: FunctionSpec) -> bool:
     """Whether its containers need what no host has that has joined: files that only the server has, or walls."""
     image = spec.image
     return bool(app.bundle or image.python or image.files) or spec.isolation not in (None, "process")

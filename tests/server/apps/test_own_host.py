@@ -1,0 +1,30 @@
+"""What runs on the server's own machine alone, because no host that joins has what it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from motet.model.image import ImageSpec
+from motet.server.apps.catalogue import is_of_own_host
+from tests.server.stage import app, function
+
+
+@pytest.mark.parametrize(
+    ("of_app", "of_function", "stays"),
+    [
+        ({}, {}, False),
+        ({}, {"isolation": "process"}, False),
+        ({"bundle": "/home/of/the/server/bundles/1"}, {}, True),
+        ({}, {"isolation": "bubblewrap"}, True),
+        ({}, {"isolation": "oci"}, True),
+        ({}, {"image": ImageSpec(python="/home/of/the/server/images/1/bin/python")}, True),
+    ],
+)
+def test_deployed_apps_environments_and_walls_stay_there(
+    of_app: dict[str, Any], of_function: dict[str, Any], stays: bool
+) -> None:
+    spec = replace(function(), **of_function)
+    assert is_of_own_host(replace(app(spec), **of_app), spec) is stays
