@@ -85,6 +85,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         assert all(re.fullmatch(told, line) for line in err.splitlines()), err
 
 
+def wait_joined(agent: subprocess.Popen[str]) -> None:
+    assert agent.stderr is not None
+    line = agent.stderr.readline()
+    assert "has joined the server at tls:127.0.0.1:" in line, line
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -95,7 +101,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_inputs_run_on_a_host_that_has_joined_and_elsewhere_when_it_dies(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     agent = cluster.agent("--name", "box", "--cpu", "2", "--label", "zone=a")
-    until(lambda: [each["host"]["host_id"] for each in cluster.hosts()] == ["", "box"])
+    wait_joined(agent)
     program = subprocess.Popen(
         [sys.executable, "program.py", str(tmp_path)],
         cwd=tmp_path,
@@ -127,7 +133,7 @@ def test_inputs_run_on_a_host_that_has_joined_and_elsewhere_when_it_dies(cluster
 
 def test_a_host_that_is_to_go_says_so_and_is_gone(cluster: Cluster) -> None:
     agent = cluster.agent("--name", "leaves")
-    until(lambda: "leaves" in [each["host"]["host_id"] for each in cluster.hosts()])
+    wait_joined(agent)
     agent.send_signal(signal.SIGTERM)
     assert agent.communicate(timeout=PATIENCE)[1].endswith("The host has left.\n")
     assert agent.returncode == 0
