@@ -1,0 +1,35 @@
+"""What a container says of the environment that it runs in."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+from motet.wire.template import Fork
+
+
+def prefix_of(_: int) -> str:
+    """The environment of a process that was started, and not forked."""
+    return sys.prefix
+
+
+def tell(fork: Fork) -> int:
+    """As JSON: who it is, and where it imports from."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        (spawned,) = pool.map(prefix_of, [0])
+    told = {
+        "uid": os.getuid(),
+        "prefix": sys.prefix,
+        "purelib": importlib.import_module("sysconfig").get_paths()["purelib"],
+        "spawned": spawned,
+        "kite": importlib.import_module("kite").VERSION,
+        "msgspec": importlib.import_module("msgspec").__version__,
+        "directory": os.getcwd() == fork.directory,
+        "arguments": sys.argv,
+    }
+    print(json.dumps(told), flush=True)
+    return 0
