@@ -49,16 +49,15 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture(autouse=True)
 def open_to_app_users(request: pytest.FixtureRequest) -> None:
-    """Lets containers that are users of their apps into the test's directory, where it has one."""
-    if os.environ["MOTET_APP_USERS"] == "on" and "tmp_path" in request.fixturenames:
-        tmp_path: Path = request.getfixturevalue("tmp_path")
-        # Below the directory that was named; workers have one each in there.
-        named = request.config.option.basetemp
-        if named is not None:
-            base = Path(named).parent if os.environ.get("PYTEST_XDIST_WORKER") else Path(named)
-            for directory in (tmp_path, *tmp_path.parents):
-                if directory.is_relative_to(base):
-                    directory.chmod(0o777)
+    """Lets containers that are users of their apps into tests' directories, below the one that was named for them."""
+    named = request.config.option.basetemp
+    if os.environ["MOTET_APP_USERS"] == "on" and named is not None:
+        request.getfixturevalue("tmp_path")
+        base = Path(named)
+        if os.environ.get("PYTEST_XDIST_WORKER"):  # each has one in there
+            base.parent.chmod(0o777)
+        for directory in (base, *filter(Path.is_dir, base.iterdir())):
+            directory.chmod(0o777)
 
 
 def pytest_xdist_auto_num_workers() -> int:

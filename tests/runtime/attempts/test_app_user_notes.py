@@ -34,8 +34,10 @@ def note(tmp_path: Path, number: int, name: str | None, uid: int = USER) -> str 
 )
 def test_what_is_refused_says_who_the_container_is_and_what_to_do(tmp_path: Path, number: int, name: str) -> None:
     said = str(note(tmp_path, number, name))
-    assert said.startswith(f"This container is user {USER}, which its app has for itself, and not root. Let everybody")
-    assert f"at {name} (`chmod`, or `chown {USER}`)" in said
+    assert said.startswith(
+        f"This container is user {USER}, which its app has for itself, and not root. Let everybody at "
+    )
+    assert f" at {name} (`chmod`), or this user (`chown {USER}`; a deployed app keeps it), or use" in said
     assert said.endswith("`MOTET_APP_USERS=off` at the server has containers be root.")
 
 

@@ -26,9 +26,17 @@ def app_user_note(error: BaseException, uid: int, mounts: Path = Path("/proc/sel
     if error.errno not in _REFUSED:
         return None
     return (
-        f"{who}. Let everybody, or that user, at {path} (`chmod`, or `chown {uid}`), or write to the container's home, "
-        f"{Path.home()}. {switch}"
+        f"{who}. Let everybody at {_closed(path)} (`chmod`), or this user (`chown {uid}`; a deployed app keeps it), or use the "
+        f"container's home, {Path.home()}. {switch}"
     )
+
+
+def _closed(path: str) -> str:
+    """Where it goes no further on the way to this path."""
+    for directory in reversed(Path(path).parents):
+        if os.path.isdir(directory) and not os.access(directory, os.X_OK):
+            return str(directory)
+    return path
 
 
 def _shown_in_part(path: str, mounts: list[str]) -> str | None:
