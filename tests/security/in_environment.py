@@ -17,6 +17,26 @@ def prefix_of(_: int) -> str:
     return sys.prefix
 
 
+class Prepared:
+    """A container of a template that has imported a package of the environment."""
+
+    has_failed = False
+    obstacle = None
+
+    def __init__(self) -> None:
+        self._imported = [importlib.import_module("kite").VERSION, os.getuid()]
+
+    def begin(self, fork: Fork) -> int:
+        """Tell of that, too."""
+        print(json.dumps([*self._imported, os.getuid(), sys.prefix]), flush=True)
+        return 0
+
+
+def prepare(configuration: bytes) -> Prepared:
+    """As a template does."""
+    return Prepared()
+
+
 def tell(fork: Fork) -> int:
     """As JSON: who it is, and where it imports from."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

@@ -17,6 +17,7 @@ from motet.images.linked_runtime import linked_runtime
 from motet.model.isolation import Isolation, Limits, Mount, Walls
 from motet.model.template import TemplateSpec
 from motet.server.containers.walling import _of_environment
+from motet.wire.template import Preload, encode_preload
 from tests.backends.conftest import ROOT, template_env
 from tests.contracts.backend_contract import RecordingReports
 from tests.security.test_escapes import APP, problem_of, run
@@ -100,6 +101,32 @@ def test_an_environment_runs_code_within_walls_alone(level: str, own_msgspec: bo
                 }
                 # Itself, and what it has started: a worker, and the tracker of resources.
                 assert set(errors.splitlines()) == {f"{told['uid']} False"}
+            assert witness.read_text() == ""
+        finally:
+            await backend.close()
+
+    run(scenario())
+
+
+@pytest.mark.skipif(problem_of("app users") is not None, reason="left out: it takes root")
+def test_a_template_enters_an_environment_as_the_user_of_the_app(tmp_path: Path) -> None:
+    python, witness = environment(tmp_path, own_msgspec=False)
+    mounts = tuple(Mount(source=each, target=each) for each in sorted({*_of_environment(python), str(ROOT)}))
+    preload = encode_preload(Preload(b"", ((b"PATH", os.environb[b"PATH"]),)))
+    template = TemplateSpec(python=python, walls=Walls(uid=APP, mounts=mounts), preload=preload)
+
+    async def scenario() -> None:
+        reports = RecordingReports()
+        backend = ProcessBackend(env=template_env(), scratch=tmp_path, entry=ENTRY)
+        await backend.open(reports)
+        try:
+            launch = Launch(container_id="ta-1", address="unix:/nowhere", token="t", env={}, template=template)
+            backend.start_nowait(launch)
+            ended = await reports.wait_ended("ta-1")
+            errors = reports.text("ta-1", "stderr")
+            assert ended.code == 0, errors
+            assert json.loads(reports.text("ta-1")) == ["1.0", APP, APP, str(Path(python).parents[1])]
+            assert set(errors.splitlines()) == {f"{APP} False"}  # by the template, for its first container to tell
             assert witness.read_text() == ""
         finally:
             await backend.close()

@@ -322,15 +322,17 @@ def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
         signal.signal(signal.SIGTERM, lambda *_: template.end())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    preparation = Preparation(arguments.entry, take_signals)
+    def enter() -> None:
+        if arguments.runtime:
+            enter_environment(arguments.runtime, arguments.python)
+
+    preparation = Preparation(arguments.entry, take_signals, enter)
 
     def become(walls: Walls) -> None:
         become_app_user(walls, arguments.scratch)
         os.chdir(arguments.scratch)
         # The kernel forgets that when a process changes its user.
         family.die_with_parent(signal.SIGTERM, arguments.parent)
-        if arguments.runtime:
-            enter_environment(arguments.runtime, arguments.python)
 
     control = socket.socket(fileno=arguments.control)
     template = Template(control, wakeup, Beginning(entry=entry), preparation, become)
