@@ -1,11 +1,13 @@
 """Spawned calls acknowledged in a second, beside what the store can commit and beside other durable queues, in one run.
 
     python benchmarks/spawning.py                            # Motet on SQLite and on PostgreSQL
-    python benchmarks/spawning.py --others /tmp/queues       # and procrastinate and pgqueuer, installed there by this
+    python benchmarks/spawning.py --others /tmp/queues       # and others, installed there by this: procrastinate, pgqueuer
+                                                             # and dbos on PostgreSQL, celery on Redis
 
 Calls have about 300 bytes of arguments; their function never runs one to its end, so that accepting alone is measured, and then
 another one runs all, for the rate from the spawn to the result that is kept. Every program is a process of its own. PostgreSQL
-is started here, on a socket (its programs must be on the machine), and synchronises as usual. Repetitions of all take turns.
+is started here, on a socket (its programs must be on the machine), and synchronises as usual; so does Redis, which keeps each
+command on the disk before it answers (`appendfsync always`). Repetitions of all take turns.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,7 +39,7 @@ from motet.store.journal import CallMade, Entry, InputsAdded, Journal, KeptCall
 from motet.store.journal_sqlite import SqliteJournal
 
 CLIENT = Path(__file__).parent / "served" / "spawn_client.py"
-PACKAGES = ["procrastinate", "pgqueuer", "asyncpg", "psycopg[binary,pool]"]
+PACKAGES = ["procrastinate", "pgqueuer", "asyncpg", "psycopg[binary,pool]", "dbos", "celery[redis]"]
 PROGRAM = """
 import time
 import motet
@@ -106,13 +109,13 @@ class Table:
         for (store, what), found in self._of.items():
             rates = [each.rate for each in found]
             rate = statistics.median(rates)
-            limit = statistics.median(each.rate for each in self._of[store, LIMIT])
+            limit = statistics.median([each.rate for each in self._of.get((store, LIMIT), ())] or [0.0])
             waits = sorted(wait for each in found for wait in each.waits)
             yield [
                 f"{store}: {what}",
                 f"{rate:,.0f}",
                 f"{min(rates):,.0f}..{max(rates):,.0f}",
-                f"{rate / limit:.2f}",
+                f"{rate / limit:.2f}" if limit else "",
                 *(f"{waits[int(len(waits) * share)] * 1000:.1f}" if waits else "" for share in (0.5, 0.99)),
                 *(
                     f"{seconds * 1e6:.0f}" if seconds else ""
@@ -224,19 +227,45 @@ def of_motet(
 _WIDE = "{0.clients} clients, {0.under_way} under way each"
 
 
-def of_others(table: Table, python: Path, postgres: PostgresServer, options: argparse.Namespace) -> None:
-    """One repetition of each other queue, each on a database of its own."""
-    for whose in ("procrastinate", "pgqueuer"):
+def of_others(table: Table, python: Path, postgres: PostgresServer, redis: str, options: argparse.Namespace) -> None:
+    """One repetition of each other queue, each on a database of its own; they are given a tenth of the calls."""
+    for whose in ("procrastinate", "pgqueuer", "dbos", "celery"):
         database = postgres.new_database()
-        env = {**os.environ, "DATABASE": postgres.address(database)}
-        subprocess.run([python, CLIENT, whose, "install", "0", "0"], env=env, check=True, stdout=subprocess.DEVNULL)
+        env = {**os.environ, "DATABASE": postgres.address(database), "BROKER": redis}
+        subprocess.run([python, CLIENT, whose, "install", "0", "0"], env=env, check=True, capture_output=True)
+        calls = max(options.under_way, options.calls // 10)
+        at_once = options.under_way if whose in ("dbos", "celery") else 1000  # those that have no call for many
         for what, way, number, count, under_way in (
             ("one sequential client", "tasks", 1, 200, 1),
-            (_WIDE.format(options), "tasks", options.clients, options.calls, options.under_way),
-            ("one client, 1,000 at once", "each", 1, options.clients * options.calls, 1),
+            (_WIDE.format(options), "tasks", options.clients, calls, options.under_way),
+            (f"one client, {at_once:,} at once", "each", 1, options.clients * calls, at_once),
         ):
             command = [str(python), str(CLIENT), whose, way, str(count), str(under_way)]
-            table.add("PostgreSQL", f"{whose}, {what}", clients(command, env, number, None, count))
+            table.add(
+                "Redis" if whose == "celery" else "PostgreSQL",
+                f"{whose}, {what}",
+                clients(command, env, number, None, count),
+            )
+
+
+@contextlib.contextmanager
+def redis_server(directory: Path | None) -> Iterator[str]:
+    """One that keeps each command on the disk; its URL."""
+    if (program := shutil.which("redis-server")) is None:
+        raise SystemExit("redis-server is not on this machine")
+    with tempfile.TemporaryDirectory(prefix="motet-redis-", dir=directory) as place:
+        socket = f"{place}/redis.sock"
+        settings = ["--port", "0", "--unixsocket", socket, "--dir", place, "--save", "", "--appendonly", "yes"]
+        command = [program, *settings, "--appendfsync", "always", "--maxclients", "4000"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+            try:
+                while not Path(socket).exists():
+                    if server.poll() is not None:
+                        raise RuntimeError("redis-server has ended")
+                    time.sleep(0.05)
+                yield f"redis+socket://{socket}"
+            finally:
+                server.terminate()
 
 
 def other_queues(directory: Path) -> Path:
@@ -254,7 +283,7 @@ def main() -> None:
     parser.add_argument("--under-way", type=int, default=64)
     parser.add_argument("--calls", type=int, default=1000, help="of each client, in a repetition")
     parser.add_argument("--reps", type=int, default=3)
-    parser.add_argument("--stores", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
+    parser.add_argument("--stores", nargs="*", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
     parser.add_argument("--others", type=Path, help="where an environment with the other queues is, or is to be made")
     parser.add_argument(
         "--directory", type=Path, help="on the disk that is measured; by default, that of temporary files"
@@ -269,6 +298,9 @@ def main() -> None:
                 raise SystemExit(place)
             postgres = PostgresServer(place)
             stack.callback(postgres.close)
+        redis = ""
+        if options.others is not None:
+            redis = stack.enter_context(redis_server(options.directory))
         for repetition in range(options.reps):
             print(f"repetition {repetition + 1}", flush=True)
             if "sqlite" in options.stores:
@@ -278,7 +310,7 @@ def main() -> None:
                 limit = postgres.address(postgres.new_database())
                 of_motet(table, "PostgreSQL", address, lambda directory, at=limit: _postgres_journal(at), options)  # type: ignore[misc]
             if postgres is not None and options.others is not None:
-                of_others(table, other_queues(options.others), postgres, options)
+                of_others(table, other_queues(options.others), postgres, redis, options)
     print(json.dumps({**description(), "idle before": f"{free:.0%}"}, indent=2))
     show(HEADINGS, list(table.lines()))
 

@@ -213,7 +213,7 @@ def start(store: SqliteStore | PostgresStore, repeat: int) -> Iterator[str]:
         parts = read_unfinished(journal)
         read.append(time.perf_counter() - began)
         worked.append(time.thread_time() - processor)
-        count = sum(len(inputs) for _, inputs in parts)
+        count = sum(len(part.inputs) for part in parts)
         journal.close()
     yield f"start: opens in {statistics.median(opened):.3f} s (worst {max(opened):.3f}); has read {count:,} unfinished inputs"
     after = f"{statistics.median(read):.3f} s (worst {max(read):.3f}; processor, here: {statistics.median(worked):.3f})"

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 PADDING = "x" * 280
@@ -112,6 +113,57 @@ async def pgqueuer(way: str, count: int, under_way: int) -> None:
             )
 
 
+async def dbos(way: str, count: int, under_way: int) -> None:
+    import dbos as library
+
+    url = os.environ["DATABASE"].replace("postgresql://", "postgresql+psycopg://", 1)
+    if way == "install":
+        app = library.DBOS(config={"name": "spawning", "system_database_url": url, "run_admin_server": False})
+        library.DBOS.launch()
+        app.destroy()
+        return
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    client = library.DBOSClient(system_database_url=url, system_database_pool_size=3)
+    options: Any = {"queue_name": "held", "workflow_name": "held"}
+    _few_threads()
+
+    async def spawn(number: int) -> object:
+        return await client.enqueue_async(options, number, PADDING)
+
+    if way == "tasks":
+        await one_by_one(spawn, count, under_way)
+    else:
+        await at_once(lambda: asyncio.gather(*map(spawn, range(count))))
+    client.destroy()
+
+
+async def celery(way: str, count: int, under_way: int) -> None:
+    if way == "install":  # there is nothing to be made first
+        return
+    import celery as library
+
+    app = library.Celery(broker=os.environ["BROKER"])
+    app.conf.update(broker_pool_limit=max(1, under_way), task_ignore_result=True)
+
+    @app.task(name="held")  # type: ignore[untyped-decorator]
+    def held(number: int, padding: str) -> None: ...
+
+    def spawn(number: int) -> Awaitable[object]:
+        """Celery's calls block: a program of tasks makes them on threads."""
+        return asyncio.to_thread(held.delay, number, PADDING)
+
+    _few_threads()
+    if way == "tasks":
+        await one_by_one(spawn, count, under_way)
+    else:
+        await at_once(lambda: asyncio.gather(*map(spawn, range(count))))
+
+
+def _few_threads() -> None:
+    """For what blocks: more only fight for the interpreter's lock."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
+
+
 async def in_parts(spawn: Callable[[list[Any]], Awaitable[object]], jobs: list[Any], size: int = 1000) -> None:
     """As their users insert many: some at once."""
     for first in range(0, len(jobs), size):
@@ -120,6 +172,6 @@ async def in_parts(spawn: Callable[[list[Any]], Awaitable[object]], jobs: list[A
 
 if __name__ == "__main__":
     whose, asked, calls, width = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    run = {"motet": motet, "procrastinate": procrastinate, "pgqueuer": pgqueuer}[whose]
+    run = {"motet": motet, "procrastinate": procrastinate, "pgqueuer": pgqueuer, "dbos": dbos, "celery": celery}[whose]
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run(asked, calls, width))

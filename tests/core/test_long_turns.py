@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -247,6 +248,7 @@ def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None
             nonlocal calls
             calls += event in ("call", "c_call")
 
+        gc.disable()  # a collection in between runs callbacks of others, Hypothesis's among them
         sys.setprofile(tick)
         try:
             for call_id, function_id in (("fc-a", None), (None, "fu-f")):
@@ -257,6 +259,7 @@ def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None
             assert not turns.engine.inspection.has_input("fc-a", count)
         finally:
             sys.setprofile(None)
+            gc.enable()
         costs.append(calls)
     assert costs[0] == costs[1]
 
@@ -275,3 +278,31 @@ def test_an_app_whose_last_inputs_end_in_the_turn_in_which_another_stops_is_repo
         commands = engine.handle([event], 0.0)
         engine.check()
     assert [it.app_id for it in commands if isinstance(it, ReportAppStopped)] == ["ap-2", "ap-1"]
+
+
+@pytest.mark.parametrize("number_of_calls", [1, 3])
+def test_what_waits_is_left_at_no_price_for_each_input_and_what_runs_ends(number_of_calls: int) -> None:
+    """As a server ends: the next one has it from the journal."""
+
+    def left(count: int) -> Turns:
+        names = [f"a{number}" for number in range(number_of_calls)]
+        calls = [submit(name, count, kind=SPAWNED) for name in names]
+        turns = Turns(function(max_containers=1, max_inputs=2), *calls, *ready(1), submit("b", 3))
+        turns.follow(e.AppStopped("ap-1", 5.0, leaves_spawned=True))
+        return turns
+
+    few, many = left(10), left(4 * INPUTS_PER_TURN)
+    assert many.calls == few.calls
+    assert many.ended == few.ended == [2 + 3]
+    assert many.given_up == few.given_up == [2]
+    gone = many.engine.handle([e.ContainerEnded(container_id(1), "ended")], LATER)
+    assert ReportAppStopped("ap-1") in gone
+    many.engine.check()
+
+
+def test_a_call_that_was_cancelled_before_its_app_leaves_spawned_calls_ends() -> None:
+    turns = Turns(function(max_containers=1), submit("a", 3 * INPUTS_PER_TURN, kind=SPAWNED))
+    turns.engine.handle([cancel("a")], 1.0)
+    turns.follow(e.AppStopped("ap-1", 5.0, leaves_spawned=True))
+    assert sum(turns.ended) >= 2 * INPUTS_PER_TURN
+    assert turns.kinds == {OutcomeKind.CANCELLED}

@@ -94,6 +94,7 @@ def test_what_was_kept_is_there_for_the_next_opening(reopen: Open) -> None:
     first.close()
     second = reopen()
     assert second.call("fc-1") == (whole, 3)
+    assert second.kept("fc-1") == whole
     assert unfinished(second) == {"fc-1": [0, 2]}
     assert second.outcomes("fc-1", 1, 100) == [InputEnd(1, OutcomeKind.SUCCESS, b"x")]
     assert second.term == first.term + 1
@@ -136,7 +137,7 @@ def test_an_input_that_the_call_does_not_have_is_not_found(journal: Journal, ind
 
 def test_a_call_that_is_not_here_is_not_found(journal: Journal) -> None:
     journal.keep([ended(9, 0), added(9, 0), InputTried("fc-9", 0, 1)])
-    for ask in (lambda: journal.call("fc-9"), lambda: journal.outcomes("fc-9", 0, 1)):
+    for ask in (lambda: journal.call("fc-9"), lambda: journal.kept("fc-9"), lambda: journal.outcomes("fc-9", 0, 1)):
         with pytest.raises(NotFoundError, match="fc-9"):
             ask()
     assert journal.known("fc-9", [0]) == {}
@@ -184,6 +185,13 @@ def test_one_batch_may_have_any_number_of_calls_inputs_and_outcomes(journal: Jou
     assert all(journal.known(f"fc-{number}", [0, 1]) == {0: False, 1: True} for number in numbers)
     assert journal.outcomes("fc-0", 1, 1) == first[0].ended
     assert journal.payloads([("fc-0", 0), ("fc-0", 2)]) == [b"0/0", b"new"]
+
+
+def test_what_calls_have_alike_is_once_in_memory(reopen: Open) -> None:
+    reopen().keep([entry for number in range(3) for entry in (CallMade(call(number)), added(number, 0))])
+    first, *others = (part.call for part in reopen().unfinished())
+    assert all(it == call(number) for number, it in enumerate((first, *others)))
+    assert all(it.app is first.app and it.function_id is first.function_id for it in others)
 
 
 def test_inputs_that_come_in_any_order_are_found_by_index(journal: Journal) -> None:

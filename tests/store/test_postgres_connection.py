@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from motet.store.journal import JournalFenced
 from motet.store.lease import Leader, Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_identity import DATABASE_ID, check_identity, note_identity
 from motet.store.postgres_lease import PostgresLease, session_name
 from motet.store.postgres_migrations import NEWEST
 from motet.store.postgres_schema import check, migrate
@@ -151,6 +153,43 @@ def test_who_does_not_lead_leaves_an_older_layout_as_it_is(
     migrate(connect())
     assert postgres.execute("SELECT count(*) FROM motet.later") == [(0,)]
     assert postgres.execute("SELECT max(number) FROM motet.migrations") == [(NEWEST + 1,)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("DROP TABLE motet.outcomes, motet.tokens", r"has lost tables of Motet's \(tokens, outcomes\)"),
+        ("DROP TABLE motet.migrations", r"has lost tables of Motet's \(migrations\)"),
+        ("DROP SCHEMA motet CASCADE", "has no schema motet any more, which this home has used"),
+        ("UPDATE motet.migrations SET at = at + interval '1 s'", "has another schema motet than this home has used"),
+    ],
+    ids=["tables", "the note of them", "all", "another schema"],
+)
+def test_what_has_vanished_is_told_and_not_made_anew(
+    connect: Connect, postgres: PostgresDatabase, tmp_path: Path, gone: str, said: str
+) -> None:
+    def start() -> None:
+        check_identity(tmp_path, connect())
+        check(connect())
+        note_identity(tmp_path, connect())
+
+    start()
+    start()
+    (other := tmp_path / "other").mkdir()
+    (other / DATABASE_ID).write_text("another database\n1\n")
+    check_identity(other, connect())  # it was told to use another one
+    postgres.execute(gone)
+    before = postgres.execute("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('motet')")
+    with pytest.raises(ServiceError, match=said):
+        start()
+    assert postgres.execute("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('motet')") == before
+
+
+def test_who_writes_to_what_has_vanished_is_told_so(connect: Connect, postgres: PostgresDatabase) -> None:
+    check(connect())
+    postgres.execute("DROP SCHEMA motet CASCADE")
+    with pytest.raises(ServiceError, match="Part of the schema motet has vanished"), connect(Term(0)).writing():
+        pass
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------

@@ -203,3 +203,59 @@ def test_what_is_erased_goes_from_the_log_as_soon_as_nobody_reads_there(path: Pa
             assert is_there("erased")
         add(file, "later")
         assert [is_there(name) for name in ("erased", "kept", "later")] == [False, True, True]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_open_takes_nothing_more(
+    file: SqliteFile, path: Path, is_replaced: bool
+) -> None:
+    add(file, "a")
+    path.unlink()
+    if is_replaced:
+        close(path, NEW, "b")
+    with pytest.raises(ServiceError, match=r"things\.db was deleted, moved or replaced while this server had it open"):
+        add(file, "c")
+
+
+def test_a_file_that_is_deleted_during_a_commit_has_not_kept_it(file: SqliteFile, path: Path) -> None:
+    def add_and_delete() -> None:
+        with file.writing() as connection:
+            connection.execute("INSERT INTO things(name) VALUES('a')")
+            path.unlink()
+
+    with pytest.raises(ServiceError, match="was deleted"):
+        add_and_delete()
+
+
+@pytest.mark.parametrize("during", [False, True])
+def test_a_log_that_is_deleted_while_it_is_open_loses_nothing(
+    file: SqliteFile, path: Path, during: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = path.with_name("things.db-wal")
+    add(file, "a")
+    assert names(file) == ["a"]  # by a connection that has the log open, too
+    if during:
+        with file.writing() as connection:
+            connection.execute("INSERT INTO things(name) VALUES('b')")
+            log.unlink()
+    else:
+        log.unlink()
+        add(file, "b")
+    assert log.exists()
+    assert "things.db-wal was deleted while this server had it open: all of it is in " in caplog.text
+    add(file, "c")
+    assert names(file) == ["a", "b", "c"]
+    copy(path, path.with_name("copy.db"))  # another process sees the same
+    with contextlib.closing(SqliteFile(path.with_name("copy.db"), NEW)) as copied:
+        assert names(copied) == ["a", "b", "c"]
+
+
+def test_while_others_read_a_log_that_was_deleted_nothing_is_said_to_be_kept(file: SqliteFile, path: Path) -> None:
+    add(file, "a")
+    with file.reading() as reader:
+        assert reader.execute("SELECT count(*) FROM things").fetchone() == (1,)
+        path.with_name("things.db-wal").unlink()
+        with pytest.raises(ServiceError, match=r"others read .* just now\. Nothing has changed"):
+            add(file, "b")
+    add(file, "c")
+    assert names(file) == ["a", "c"]

@@ -64,9 +64,14 @@ def denied(moment: MomentCame) -> OutcomeDenied:
         [ended(90), *ran(came(100), 180), again(180)],
         [ended(90), came(100, "skipped"), again(180)],
         [*ran(came(100, "alone"), 100, until=240), came(200, "alone"), *ran(came(300, "alone"), 300)],
+        [
+            Fault(at=210, kind="hold", target="alone"),
+            *ran(came(100, "alone"), 100, until=240),
+            *ran(came(200, "alone"), 220),
+        ],
         [ended(90, "pause"), came(100), came(101), *ran(came(102), 120)],
     ],
-    ids=["on time", "no server for long enough", "late", "skipped", "one after the other", "one for all"],
+    ids=["on time", "no server for long enough", "late", "skipped", "one after the other", "held up", "one for all"],
 )
 def test_what_may_happen_passes(told: list[Event]) -> None:
     moments = [event for event in told if isinstance(event, MomentCame)]

@@ -66,6 +66,14 @@ class Calls(dict[str, Call]):
         """Those of a function, as they are from now on."""
         return self._of_function.get(function_id, {})
 
+    def take_spawned(self, function_id: str) -> list[Call]:
+        """Those of a function that are spawned, and that nobody has cancelled. They are here no longer."""
+        calls = self.of_function(function_id)
+        spawned = [call for call in calls if call.kind is CallKind.SPAWNED and call.cancelled is None]
+        for call in spawned:
+            del calls[call], self[call.call_id]
+        return spawned
+
     def forget_function(self, function_id: str) -> None:
         """It is gone, and has no calls any more."""
         self._of_function.pop(function_id, None)

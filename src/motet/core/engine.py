@@ -188,8 +188,11 @@ class Engine:
                 turn.changed(pool)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
+        why = Why(f"the app {event.app_id} stopped")
         for pool in self.state.pools_of(event.app_id):
-            self._backlog.add(self.state.calls.of_function(pool.function_id), Why(f"the app {event.app_id} stopped"))
+            if event.leaves_spawned:
+                pool.interruptions.leave(self.state.calls.take_spawned(pool.function_id), why.reason, why.error, turn)
+            self._backlog.add(self.state.calls.of_function(pool.function_id), why)
         self._backlog.work(turn)  # now: then most containers hold nothing when they are stopped
         self._close(event.app_id, event.grace, "app stopped", turn)
 

@@ -69,10 +69,12 @@ class FunctionWanted(Event, frozen=True):
 
 
 class AppStopped(Event, frozen=True):
-    """The app's functions take no more inputs; end what they have. Containers still there after `grace` are killed."""
+    """The app's functions take no more inputs; end what they have. Containers still there after `grace` are killed.
+    `leaves_spawned`: inputs of spawned calls that do not run are no concern of this server any more, and do not end."""
 
     app_id: str
     grace: float
+    leaves_spawned: bool = False
 
 
 class AppRetired(Event, frozen=True):

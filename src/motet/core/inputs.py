@@ -86,9 +86,9 @@ class Call:
         self.shares = shares
         """Those in which its inputs are counted, because they may have so many."""
         self.inputs: dict[int, Input] = {}
-        self.waiting: deque[Input] = deque()
+        self.waiting: list[Input] | deque[Input] = []
         """Its inputs in the pool's queue, which keeps them here, in order; once it was `cancelled`, those that were there and
-        have not ended."""
+        have not ended. A list of one at most, or a deque, which takes ten times the memory: most calls have one input."""
         self.is_unwanted = False
         """Somebody has cancelled it: it is not that its app has stopped, or its caller has gone."""
         self.cancelled: Cancelled | None = None
@@ -127,6 +127,18 @@ class Call:
         for share in self.shares:
             share.input_ended()
 
+    def line_up(self, items: Iterable[Input]) -> list[Input] | deque[Input]:
+        """More of its inputs wait, behind the others; the line."""
+        line = [*self.waiting, *items]
+        self.waiting = line if len(line) < 2 else deque(line)
+        return self.waiting
+
+    def long_line(self) -> deque[Input]:
+        """The line, as one that may have any length."""
+        line = self.waiting if isinstance(self.waiting, deque) else deque(self.waiting)
+        self.waiting = line
+        return line
+
     def is_called_off(self) -> None:
         """Somebody cancels it."""
         self.is_unwanted = True
@@ -141,7 +153,8 @@ class Call:
         if len(self.inputs) <= most:
             self.waiting.clear()
             return list(self.inputs.values())
-        found = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        waiting = self.long_line()
+        found = [waiting.popleft() for _ in range(min(most, len(waiting)))]
         for item in found:
             del self.inputs[item.index]
         found += [self.inputs.popitem()[1] for _ in range(most - len(found))]

@@ -18,7 +18,7 @@ from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import RemoteError
 from motet.model.current_attempt import NEIGHBOUR
-from motet.model.outcome import OutcomeKind
+from motet.model.outcome import CallKind, OutcomeKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +42,26 @@ class Interruptions:
         if call.cancelled is None or terminate:
             failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
             call.cancel(reason, failure, terminate=terminate)
+
+    def leave(self, calls: list[Call], reason: str, error: type[RemoteError], turn: Turn) -> None:
+        """What runs of these calls ends; the rest is let go without an outcome, at no price for each input."""
+        failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
+        running = [
+            item
+            for container in self.fleet.containers.values()
+            for item in self.slots.inputs_of(container)
+            if item.call.kind is CallKind.SPAWNED and item.call.cancelled is None
+        ]
+        for call in calls:
+            self.queue.withdraw(call)
+            self.isolation.withdraw(call)
+            call.cancel(reason, failure, terminate=False)
+        self._give_up(running, OutcomeKind.CANCELLED, reason, turn)
+        for item in running:
+            self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
+        for call in calls:
+            for share in call.shares:
+                share.add_inputs(-len(call.inputs))
 
     def end_some(self, call: Call, turn: Turn) -> None:
         """End as many inputs of a cancelled call as the turn has room for, wherever they are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import islice
 
@@ -30,7 +30,10 @@ class WaitingQueue:
         """Put inputs of a call at the end of its line."""
         waiting = call.waiting
         before = len(waiting)
-        waiting.extend(items)
+        if type(waiting) is list:
+            waiting = call.line_up(items)
+        else:
+            waiting.extend(items)
         added = len(waiting) - before
         if added and not before:
             self._calls[call] = None
@@ -41,7 +44,7 @@ class WaitingQueue:
     def put_back(self, item: Input) -> None:
         """An input that has been at the head of the line before is there again."""
         call = item.call
-        call.waiting.appendleft(item)
+        call.long_line().appendleft(item)
         self._calls[call] = None
         self._calls.move_to_end(call, last=False)
         self.count += 1
@@ -87,8 +90,11 @@ class WaitingQueue:
             waiting = call.waiting
             alone = len(calls) == 1
             turn = left if alone else 1
-            for _ in range(turn):
-                taken.append(waiting.popleft())
+            if type(waiting) is deque:
+                for _ in range(turn):
+                    taken.append(waiting.popleft())
+            else:  # of one, so that this is its turn
+                taken.append(waiting.pop())
             left -= turn
             if call.kind is CallKind.SPAWNED:
                 self.spawned -= turn

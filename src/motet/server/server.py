@@ -239,6 +239,7 @@ class Server:
             self._containers.returning.expect_claims()
         for name, part in (("spawned calls", self._spawned), ("records", self._records), ("notices", self._room)):
             self.health.watch(name, lambda part=part: part.problem, is_needed=False)  # type: ignore[misc]
+        self.health.watch("journal", lambda: self._spawned.hang)
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
         )
@@ -292,7 +293,7 @@ class Server:
         return self._door.token
 
     async def _stop_apps(self) -> None:
-        self._lifetimes.stop_all(self._stopped.set)
+        self._lifetimes.stop_all(self._stopped.set, leaves_spawned=self._spawned.outlives)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
 

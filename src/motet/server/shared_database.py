@@ -49,6 +49,7 @@ class SharedDatabase:
         from motet.store import postgres_schema
         from motet.store.blobs_opened import blobs_elsewhere
         from motet.store.postgres_connection import PostgresConnection
+        from motet.store.postgres_identity import check_identity, note_identity
         from motet.store.postgres_members import PostgresMembers
         from motet.store.postgres_seal import check_seal
         from motet.store.postgres_tokens import PostgresTokens
@@ -60,7 +61,9 @@ class SharedDatabase:
         self._lease = lease
         self._say = say
         with contextlib.closing(PostgresConnection(address)) as first:
+            check_identity(directory, first)
             postgres_schema.check(first)
+            note_identity(directory, first)
             check_seal(first, self._seal)
         self._reading = PostgresConnection(address)
         self.tokens: TokenStore = PostgresTokens(self._reading)

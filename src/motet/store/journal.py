@@ -164,6 +164,8 @@ class Journal(Protocol):
     def keep(self, entries: Sequence[Entry]) -> None:
         """Keep all of this, or nothing. When it returns it would survive a crash of the process, and of the machine.
 
+        Without entries something is written all the same: whether something can be kept is known then.
+
         The entries have happened in this order. An implementation may carry them out by kind, in the order of `Entry`: calls,
         then inputs, and so on. It has the same effect: a call that was forgotten never comes back under the same id.
 
@@ -183,8 +185,12 @@ class Journal(Protocol):
         ended, or are not here, b"". It is one question, however many they are."""
         ...
 
+    def kept(self, call_id: str) -> KeptCall:
+        """A call. It takes as long however many inputs it has. Raises `NotFoundError`."""
+        ...
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
-        """A call, and how many inputs it has. Raises `NotFoundError`."""
+        """A call, and how many inputs it has, which may be counted now. Raises `NotFoundError`."""
         ...
 
     def known(self, call_id: str, indices: Collection[int]) -> dict[int, bool]:

@@ -182,6 +182,10 @@ class MemoryJournal:
             found = [calls[call_id].waiting.get(index) if call_id in calls else None for call_id, index in inputs]
             return [b"" if each is None else each[1] for each in found]
 
+    def kept(self, call_id: str) -> KeptCall:
+        """See `Journal`."""
+        return self.call(call_id)[0]
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
         with self._memory.lock:

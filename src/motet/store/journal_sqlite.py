@@ -149,6 +149,8 @@ class SqliteJournal(JournalReading):
         for entry in entries:
             of[type(entry)].append(entry)
         with self._writing() as writer:
+            if not entries:
+                writer.execute("UPDATE term SET number = number")
             calls = [each.call for each in of[CallMade]]
             try:
                 _NEW_CALLS.write(writer, map(_call_row, calls))

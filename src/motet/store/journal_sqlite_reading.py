@@ -42,6 +42,10 @@ class JournalReading:
             rows = [reader.execute(question, each).fetchone() for each in inputs]
             return [row[0] if row else b"" for row in rows]
 
+    def kept(self, call_id: str) -> KeptCall:
+        """See `Journal`."""
+        return self.call(call_id)[0]
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
         with self._file.reading() as reader:

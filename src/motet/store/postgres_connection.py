@@ -22,6 +22,9 @@ from motet.store.postgres_address import PostgresAddress
 FENCED = "MT001"
 """The SQLSTATE of a write by a term that is over."""
 
+VANISHED = ("42P01", "42883", "3F000")
+"""SQLSTATEs: there is no such table, function or schema."""
+
 RETRY_AFTER = 1.0
 """Seconds after which to come again with what could not be kept."""
 
@@ -263,6 +266,8 @@ def explained(address: PostgresAddress, verb: str, error: psycopg.Error) -> Serv
             advice = "It takes no writes, as a standby does: name the primary in MOTET_STORE"
         case "53":
             advice = "It lacks disk, memory or connections: give it more, then ask again"
+        case "42" | "3F" if code in VANISHED:
+            advice = "Part of the schema motet has vanished: end all servers, and restore it from a backup"
         case "42":
             advice = "The user of the server must own the schema motet, and no other program is to change it"
         case _:

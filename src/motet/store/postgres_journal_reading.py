@@ -80,6 +80,10 @@ class PostgresJournalReading:
         rows = self._reader.rows(_PAYLOADS, call_ids, places)
         return [payload or b"" for (payload,) in rows]
 
+    def kept(self, call_id: str) -> KeptCall:
+        """See `Journal`."""
+        return _call.decode(self._find(call_id)[1])
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
         key, kept = self._find(call_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -18,6 +19,8 @@ OLDEST_SERVER = 140000
 _LOCK = 0x6D6F746574
 """Of those who change the schema: one at a time. The word `motet`."""
 
+_table = re.compile(r"CREATE TABLE motet\.(\w+)")
+
 _VERSIONS = """
 CREATE SCHEMA IF NOT EXISTS motet;
 CREATE TABLE IF NOT EXISTS motet.migrations(number integer PRIMARY KEY, motet text NOT NULL, at timestamptz NOT NULL);
@@ -31,7 +34,8 @@ def check(connection: PostgresConnection) -> None:
     with connection.reading() as session:
         _check_server(session, connection.address)
         found = _found(session)
-    _refuse_newer(found, connection.address)
+        _refuse_newer(found, connection.address)
+        _check_whole(session, found, connection.address)
     if found == 0:
         _advance(connection)
 
@@ -59,6 +63,23 @@ def _found(session: psycopg.Connection[Any]) -> int:
         return 0
     (number,) = _one(session, "SELECT COALESCE(MAX(number), 0) FROM motet.migrations")
     return int(number)
+
+
+def _check_whole(session: psycopg.Connection[Any], found: int, address: PostgresAddress) -> None:
+    """Raises `ServiceError` if tables have vanished, or the note of which there should be."""
+    tables = _table.findall("".join(MIGRATIONS[:found] or MIGRATIONS))
+    there = {
+        name
+        for (name,) in session.execute("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('motet')")
+    }
+    missing = [each for each in tables if each not in there]
+    if found == 0:
+        missing = ["migrations"] if len(missing) < len(tables) else []
+    if missing:
+        raise ServiceError(
+            f"{address} has lost tables of Motet's ({', '.join(missing)}), and is left as it is: restore its schema motet from "
+            "a backup; or, to begin anew without what was kept there, drop the schema"
+        )
 
 
 def _refuse_newer(found: int, address: PostgresAddress) -> None:

@@ -7,6 +7,7 @@ connection does both, and those that read can do neither.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -17,6 +18,8 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.store.sqlite_layout import SqliteLayout
+
+logger = logging.getLogger("motet.server")
 
 _CHECKPOINT_PAGES = 4000
 _LOG_BYTES = 1 << 26
@@ -40,6 +43,10 @@ class SqliteFile:
         self._lock = threading.RLock()
         self._idle: list[sqlite3.Connection] = []
         self._is_closed = False
+        self._readers = 0
+        """Of the connections that read, those that are in use."""
+        self._numbers: dict[str, int] = {}
+        """Of the files, by their paths: what is written to a file that was deleted is kept nowhere."""
         self._has_remains = False
         """The log has what is to be gone from it."""
         with self._explained("open"):
@@ -51,6 +58,7 @@ class SqliteFile:
                 found = self._format(read_only)
                 if not read_only:
                     self._prepare(found)
+                    self._remember_files()
             except BaseException:
                 self._writer.close()
                 raise
@@ -62,6 +70,7 @@ class SqliteFile:
         """A transaction: all of it is kept, or none."""
         with self._lock, self._explained("keep"):
             self._check_open()
+            self._check_files()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -70,6 +79,7 @@ class SqliteFile:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            self._check_files("What was to be kept goes into the file when they have done so: see what there is")
             if self._has_remains:
                 with contextlib.suppress(sqlite3.Error):  # the transaction is kept, whatever becomes of this
                     self._truncate_log()
@@ -179,14 +189,59 @@ class SqliteFile:
         ):
             self._writer.execute(f"PRAGMA {setting}")
 
+    # --- its files ----------------------------------------------------------------------------------------------------
+
+    def _remember_files(self) -> None:
+        if not self._in_memory:
+            numbers = {path: _number(path) for path in (str(self.path), f"{self.path}-wal")}
+            self._numbers = {path: number for path, number in numbers.items() if number}
+
+    def _check_files(self, otherwise: str = "Nothing has changed") -> None:
+        """Raises `ServiceError` if somebody has deleted or replaced the file. A log that was deleted is still open here: what
+        it has goes into the file, and another one is begun."""
+        gone = [path for path, number in self._numbers.items() if _number(path) != number]
+        if str(self.path) in gone:
+            raise ServiceError(
+                f"{self.path} was deleted, moved or replaced while this server had it open, so nothing more of "
+                f"{self._layout.what} is kept. End the server, and put the file back, or restore the home from a backup"
+            )
+        if gone:
+            self._begin_log(otherwise)
+
+    def _begin_log(self, otherwise: str) -> None:
+        log = f"{self.path}-wal"
+        is_busy = bool(self._readers)
+        if not is_busy:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+            is_busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise ServiceError(
+                f"{log} was deleted while this server had it open, and others read {self.path} just now. {otherwise}. "
+                "Try again"
+            )
+        self._writer.close()
+        self._writer = self._connect(read_only=False)
+        self._tune()
+        self._writer.executescript(self._layout.beside)
+        self._remember_files()
+        logger.warning("%s was deleted while this server had it open: all of it is in %s now", log, self.path)
+
     # --- those that read ----------------------------------------------------------------------------------------------
 
     def _take(self) -> sqlite3.Connection:
         with self._lock:
             self._check_open()
+            self._readers += 1
             if self._idle:
                 return self._idle.pop()
-        return self._connect(read_only=True)
+        try:
+            return self._connect(read_only=True)
+        except BaseException:
+            with self._lock:
+                self._readers -= 1
+            raise
 
     def _give(self, connection: sqlite3.Connection) -> None:
         is_well = True
@@ -195,6 +250,7 @@ class SqliteFile:
                 connection.execute("ROLLBACK")
             is_well = not connection.in_transaction
         with self._lock:
+            self._readers -= 1
             if self._is_closed or not is_well:
                 connection.close()
             else:
@@ -213,6 +269,14 @@ class SqliteFile:
         except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
             layout = self._layout
             raise ServiceError(f"cannot {verb} {layout.what} in {self.path}: {error}. {layout.advice}") from error
+
+
+def _number(path: str) -> int:
+    """By which the disk knows what lies there; 0: nothing does."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
 
 
 @contextlib.contextmanager

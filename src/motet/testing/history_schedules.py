@@ -88,7 +88,9 @@ def _runs_do_not_overlap(told: HistoryTold, inputs: list[InputTold]) -> Iterator
             if earlier.key == later.key or not earlier.at < later.at:
                 continue
             ended = ends.get((earlier.attempt, earlier.container), NEVER)
-            if ended > later.at and not told.was_harmed(earlier.container, later.at):
+            # What is on its way to a container that is cut off may come late.
+            harmed = any(told.was_harmed(it.container, later.at) for it in (earlier, later))
+            if ended > later.at and not harmed:
                 what = f"{later.key} began at {later.at:.3f} while {earlier.key} ran in {earlier.container}"
                 yield ScheduleBroken(promise="runs do not overlap", what=what, key=later.key)
 

@@ -74,3 +74,26 @@ def test_a_call_that_is_cancelled_when_its_inputs_have_ended_with_the_server_is_
         await ending
 
     assert play(scene) == {"fc-2"}
+
+
+def test_a_call_that_is_cancelled_after_the_engine_has_closed_in_a_hand_over_is_cancelled() -> None:
+    async def scene(server: Server, client: Client, function_id: str) -> None:
+        await spawn(client, function_id, "fc-1", "fc-2", count=3)
+        server.hands_over = True
+        server._spawned.ending()
+        server._driver.close()
+        client.say(m.CancelCall("fc-1"))
+
+    assert play(scene, hands_over=True) == {"fc-2"}
+
+
+def test_what_waits_is_left_to_the_next_server_without_a_look_at_each_input() -> None:
+    async def scene(server: Server, client: Client, function_id: str) -> None:
+        for first in range(0, MANY, 400):
+            await spawn(client, function_id, "fc-1", first=first, count=400)
+        await spawn(client, function_id, "fc-2", "fc-3")
+        server._spawned.ending()
+        server._lifetimes.stop_all(server._stopped.set, leaves_spawned=True)
+        assert not server._driver.engine.has_backlog
+
+    assert play(scene) == {"fc-1", "fc-2", "fc-3"}

@@ -11,7 +11,7 @@ import pytest
 
 from motet.errors import AlreadyExistsError, Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.server.journal.keeper import ANSWER_TIMEOUT, MOST_BYTES, RETRY_INTERVAL, JournalKeeper
+from motet.server.journal.keeper import ANSWER_TIMEOUT, HANG_TIMEOUT, MOST_BYTES, RETRY_INTERVAL, JournalKeeper
 from motet.store.journal import CallMade, Entry, InputsAdded, InputsEnded, JournalFenced, KeptCall
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.testing.virtual_loop import VirtualLoop
@@ -328,3 +328,55 @@ def test_a_question_that_nobody_answers_ends_with_an_error_and_a_later_answer_is
         assert len(told) == 2
 
     play(scene)
+
+
+def test_a_disk_that_is_free_again_is_known_though_nobody_wants_anything_kept() -> None:
+    async def scene(on: Stage) -> None:
+        on.disk.failing = lambda: ServiceError("the disk is full")
+        (refused,) = await on.keep(spawned(1))
+        assert "full" in str(refused)
+        await asyncio.sleep(5 * RETRY_INTERVAL)
+        assert "full" in on.keeper.problem
+        on.disk.failing = None
+        await asyncio.sleep(3 * RETRY_INTERVAL)
+        assert on.keeper.problem == ""
+        assert on.disk.commits[-1] == 0
+        count = len(on.disk.commits)
+        await asyncio.sleep(3 * RETRY_INTERVAL)
+        assert len(on.disk.commits) == count
+
+    play(scene)
+
+
+def test_while_a_commit_hangs_what_comes_after_it_is_refused_and_what_is_in_it_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(on: Stage) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        assert await on.keep(spawned(0)) == [None]
+        on.disk.gate.clear()
+        first = asyncio.ensure_future(on.keep(spawned(1)))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(on.keep(spawned(2)))
+        owed = asyncio.ensure_future(on.told(lambda then: on.keeper.owe(ended(0), then)))
+        await asyncio.sleep(0)
+        assert on.keeper.problem == ""
+        loop.skip(HANG_TIMEOUT)
+        (refused,) = await second
+        assert "has not answered for 10 s. Nothing has changed; what runs goes on" in str(refused)
+        assert on.keeper.problem == on.keeper.hang == str(refused)
+        (refused_soon,) = await on.keep(spawned(3))
+        assert str(refused_soon) == str(refused)
+        assert not first.done()
+        on.disk.gate.set()
+        assert await first == await owed == [None]
+        assert on.keeper.problem == ""
+        assert sorted(on.memory.calls) == ["fc-0", "fc-1"]
+        assert await on.keep(spawned(4)) == [None]
+
+    play(scene)
+    assert [record.getMessage()[:50] for record in caplog.records] == [
+        "spawned calls are refused from now on, until they ",
+        "the disk or database answers again",
+    ]

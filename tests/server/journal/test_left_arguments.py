@@ -13,7 +13,7 @@ from motet.errors import Error, NotFoundError, ServiceError
 from motet.model.outcome import Delivery, NewInput
 from motet.server.driver import Driver
 from motet.server.journal.keeper import JournalKeeper
-from motet.server.journal.left_arguments import AHEAD_BYTES, RETRY_FIRST, LeftArguments
+from motet.server.journal.left_arguments import AHEAD_BYTES, GIVE_UP_AFTER, RETRY_FIRST, LeftArguments
 from motet.store.blob_reference import IN_JOURNAL
 from motet.store.journal import CallMade, InputsAdded, KeptCall
 from motet.store.journal_memory import JournalMemory, MemoryJournal
@@ -29,7 +29,11 @@ class Stage:
         self.asked: list[tuple[Callable[[Any], Any], Callable[[Any], None]]] = []
         self.came: list[tuple[int, bytes | Error]] = []
         """Attempts, and their arguments."""
-        keeper = SimpleNamespace(look=lambda question, then: self.asked.append((question, then)))
+        self.not_kept: Error | None = None
+        keeper = SimpleNamespace(
+            look=lambda question, then: self.asked.append((question, then)),
+            keep=lambda entries, then: then(self.not_kept),
+        )
         driver = SimpleNamespace(take=self.told.append)
         self.left = LeftArguments(cast(JournalKeeper, keeper), cast(Driver, driver))
 
@@ -102,6 +106,27 @@ def test_what_cannot_be_read_is_asked_for_again_until_the_server_ends() -> None:
         on.answer(ServiceError("the disk is gone"))
         on.left.close()
         await asyncio.sleep(100 * RETRY_FIRST)
+        assert on.asked == []
+
+    play(scene)
+
+
+def test_what_cannot_be_read_for_long_fails_if_the_journal_can_be_written() -> None:
+    async def scene(on: Stage) -> None:
+        on.keep("fc-a", b"zero")
+        on.read(("fc-a", 0))
+        on.find(1, "fc-a", 0)
+        on.not_kept = ServiceError("the disk is gone")
+        for _ in range(2):
+            on.answer(ServiceError("the disk is gone"))
+            await asyncio.sleep(GIVE_UP_AFTER + 10)
+        assert on.came == []  # it is not these that are at fault
+        on.not_kept = None
+        on.answer(ServiceError("a page is damaged"))
+        ((attempt, error),) = on.came
+        assert attempt == 1
+        assert str(error) == "the arguments of input 0 of fc-a cannot be read: a page is damaged"
+        await asyncio.sleep(100)
         assert on.asked == []
 
     play(scene)

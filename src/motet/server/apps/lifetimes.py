@@ -193,8 +193,9 @@ class Lifetimes:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def stop(self, app_id: str, then: Callable[[], None] = lambda: None) -> None:
-        """Stop an app; `then` is called when its last container is gone. Raises `NotFoundError`; idempotent meanwhile."""
+    def stop(self, app_id: str, then: Callable[[], None] = lambda: None, *, leaves_spawned: bool = False) -> None:
+        """Stop an app; `then` is called when its last container is gone. `leaves_spawned`: see `AppStopped`. Raises
+        `NotFoundError`; idempotent meanwhile."""
         life = self._find(app_id)
         life.on_stopped.append(then)
         if not life.stopping:
@@ -204,7 +205,7 @@ class Lifetimes:
             self._web.close(app_id)
             for each in life.on_stopping:
                 each()
-            self._driver.take(e.AppStopped(app_id, self._stop_grace))
+            self._driver.take(e.AppStopped(app_id, self._stop_grace, leaves_spawned))
 
     def stopped(self, command: ReportAppStopped) -> None:
         """The engine says that an app's last container is gone."""
@@ -227,8 +228,8 @@ class Lifetimes:
             if isinstance(life, UntilStopped):
                 self._lines.leave(app_id, owner.show_lines)
 
-    def stop_all(self, then: Callable[[], None]) -> None:
-        """Stop every app; `then` is called when the last is gone."""
+    def stop_all(self, then: Callable[[], None], *, leaves_spawned: bool = False) -> None:
+        """Stop every app; `then` is called when the last is gone. `leaves_spawned`: see `AppStopped`."""
         left = len(self._lives)
         if not left:
             then()
@@ -241,7 +242,7 @@ class Lifetimes:
                 then()
 
         for app_id in list(self._lives):
-            self.stop(app_id, one_less)
+            self.stop(app_id, one_less, leaves_spawned=leaves_spawned)
 
     def _find(self, app_id: str) -> Life:
         life = self._lives.get(app_id)

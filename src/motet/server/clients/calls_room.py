@@ -39,7 +39,9 @@ class JournalProgress(NamedTuple):
 
 
 class CallsRoom:
-    """`calls` takes spawned calls."""
+    """`calls` takes spawned calls. `outlives`: they go on with the next server."""
+
+    outlives = False
 
     def __init__(self, calls: SpawnedCalls) -> None:
         self.calls = calls
@@ -47,6 +49,11 @@ class CallsRoom:
     @property
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
+        return ""
+
+    @property
+    def hang(self) -> str:
+        """That what keeps them does not answer; "": it does."""
         return ""
 
     def progress(self) -> JournalProgress | None:

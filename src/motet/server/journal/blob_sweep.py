@@ -130,8 +130,7 @@ def sizes_of(journal: Journal, found: Iterable[BlobFound]) -> Counter[int]:
     named = [(name.call_id, each.size) for each in found if (name := BlobName.read(each.name)) is not None]
     for call_id, of_call in itertools.groupby(sorted(named), lambda it: it[0]):
         with contextlib.suppress(NotFoundError):
-            call, _ = journal.call(call_id)
-            sizes[call.principal] += sum(size for _, size in of_call)
+            sizes[journal.kept(call_id).principal] += sum(size for _, size in of_call)
     return sizes
 
 

@@ -23,6 +23,7 @@ from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.kept_call import is_kept, kept_call, variant_of, with_inputs
 from motet.server.journal.noted_deliveries import NotedDeliveries
+from motet.server.journal.still_unfinished import MOST_KNOWN, not_here, still_unfinished
 from motet.server.journal.unclear_commits import is_unclear
 from motet.store.base import CallStore
 from motet.store.blob_reference import left_to_journal
@@ -87,8 +88,6 @@ class DurableCalls(SpawnedCalls):
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
-        self._left: dict[str, list[int]] = {}
-        """Inputs that ended with the server: the next one has them run."""
         self._catalogue: Catalogue | None = None
         self._resolve: Callable[[str], str] = lambda function_id: function_id
 
@@ -255,7 +254,7 @@ class DurableCalls(SpawnedCalls):
             if isinstance(what, Error):
                 self._reply(asker, request_id, self._explained(body.call_id, what))
             elif by is not None and what[0].principal != by:
-                self._reply(asker, request_id, _not_here(body.call_id))
+                self._reply(asker, request_id, not_here(body.call_id))
             else:
                 self._reply(asker, request_id, CallViewed(what[1], what[0].function_id))
 
@@ -269,8 +268,8 @@ class DurableCalls(SpawnedCalls):
         self.wait(asker, request_id, call_id, body.index)
 
         def ask(journal: Journal) -> list[InputEnd]:
-            if by is not None and journal.call(call_id)[0].principal != by:
-                raise _not_here(call_id)
+            if by is not None and journal.kept(call_id).principal != by:
+                raise not_here(call_id)
             return journal.outcomes(call_id, body.index, count)
 
         def found(what: list[InputEnd] | Error) -> None:
@@ -305,10 +304,7 @@ class DurableCalls(SpawnedCalls):
         has cancelled are not."""
         ended = command.ended
         if self._is_ending and not command.is_unwanted:
-            left = [each.index for each in ended if each.kind in ENDED_WITH_THE_SERVER]
-            if left:
-                self._left.setdefault(command.call_id, []).extend(left)
-                ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
+            ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
             if not ended:
                 return
         told = SaveOutcomes(command.call_id, ended)
@@ -321,21 +317,21 @@ class DurableCalls(SpawnedCalls):
         self._keeper.owe([InputsEnded(command.call_id, ended, self._clock.wall_now())], kept)
 
     def cancelled(self, call_id: str, by: int | None, reason: str) -> None:
-        """See `SpawnedCalls`. The engine has ended these inputs with the server: the next one would have them run."""
+        """See `SpawnedCalls`. While the server ends, the engine may have let go of its inputs: the next server would have them
+        run."""
         self.on_cancel(call_id)
-        if not (left := self._left.get(call_id)):
+        if not self._is_ending:
             return
 
-        def found(what: tuple[KeptCall, int] | Error) -> None:
-            # Another principal's stays as it is; so does what is not known in time, as if the server had ended before.
-            if isinstance(what, Error) or (by is not None and what[0].principal != by):
+        def found(indices: list[int] | Error) -> None:
+            if isinstance(indices, Error):  # another principal's stays as it is; so does what is not known in time
                 return
             failure = report.of(RemoteError(f"Input was cancelled: {reason}"))
-            ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in left]
-            self._left.pop(call_id, None)
-            self.save(SaveOutcomes(call_id, ended, is_unwanted=True))
+            ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in indices]
+            for first in range(0, len(ended), MOST_KNOWN):
+                self.save(SaveOutcomes(call_id, ended[first : first + MOST_KNOWN], is_unwanted=True))
 
-        self._keeper.ask(lambda journal: journal.call(call_id), found)
+        self._keeper.ask(lambda journal: still_unfinished(journal, call_id, by), found)
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""
@@ -393,7 +389,3 @@ def _settling(future: asyncio.Future[T]) -> Callable[[T], None]:
 
 _NO_REQUEST: RequestBody = ViewCall("")
 """Stands for the request in what is logged of an answer that cannot be sent."""
-
-
-def _not_here(call_id: str) -> NotFoundError:
-    return NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")

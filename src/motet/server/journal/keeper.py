@@ -25,6 +25,8 @@ RETRY_INTERVAL = 0.5
 """Seconds between two attempts to keep what must be kept, and could not be."""
 ANSWER_TIMEOUT = 60.0
 """Seconds within which a question is answered: a disk that hangs does not say so."""
+HANG_TIMEOUT = 10.0
+"""Seconds after which a commit that has not come back is taken to hang: who could wait with what it says is told so."""
 EXPIRE_INTERVAL = 60.0
 EXPIRE_AT_ONCE = 200
 """Old inputs that go between two commits."""
@@ -63,8 +65,10 @@ class JournalKeeper:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.retention = retention
-        self.problem = ""
-        """Why nothing can be kept now; "": it can."""
+        self.hang = ""
+        """That the commit under way has not come back; "": it is not known to hang."""
+        self.failure = ""
+        """Why the last commit failed; "": it did not."""
         self.on_told: Callable[[], None] = lambda: None
         """Called when all are told of what one commit has kept: what they want done can be done for all of them together."""
         self._journal = journal
@@ -79,6 +83,7 @@ class JournalKeeper:
         """While a commit is under way: when the oldest of what it has, or is owed, was said."""
         self._closing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self._writer = ThreadPoolExecutor(1, "motet-journal")
         self._readers = ThreadPoolExecutor(READERS, "motet-journal-reader")
 
@@ -94,6 +99,11 @@ class JournalKeeper:
         """For how many seconds the oldest of what was said waits to be kept, or answered; 0 if nothing does."""
         oldest = self._oldest if self._is_busy else _oldest(self._owed, self._queue)
         return 0.0 if oldest is None else self._loop.time() - oldest
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept now; "": it can, as far as is known."""
+        return self.hang or self.failure
 
     def keep(self, entries: Sequence[Entry], then: Kept) -> None:
         """Keep all of this or nothing; `then` is told when it would survive a crash, or why it is not kept."""
@@ -160,6 +170,9 @@ class JournalKeeper:
         if self._is_closed:
             work.then(ServiceError("this server has ended, and keeps nothing any more"))
             return
+        if self.hang and _can_be_refused(work):
+            work.then(ServiceError(self.hang))
+            return
         work.since = self._loop.time()
         work.rows, work.size = _extent(work.entries)
         self._queue.append(work)
@@ -179,10 +192,28 @@ class JournalKeeper:
             rows, size = rows + work.rows, size + work.size
         self._oldest = _oldest(self._owed, group)
         self._is_busy = True
+        self._watch = self._loop.call_later(HANG_TIMEOUT, self._hangs)
         self._loop.run_in_executor(self._writer, self._work, group).add_done_callback(self._done)
+
+    def _hangs(self) -> None:
+        """What the commit has may be kept or not: it is waited for. What comes after it is refused, and so has not happened."""
+        self.hang = (
+            f"cannot keep spawned calls: the disk or database has not answered for {HANG_TIMEOUT:g} s. Nothing has changed; "
+            "what runs goes on. Try again later"
+        )
+        logger.error("spawned calls are refused from now on, until they can be kept again: %s", self.hang)
+        refused = [work for work in self._queue if _can_be_refused(work)]
+        self._queue = deque(work for work in self._queue if not _can_be_refused(work))
+        for work in refused:
+            work.then(ServiceError(self.hang))
 
     def _done(self, turn: asyncio.Future[Told]) -> None:
         self._is_busy = False
+        if self._watch is not None:
+            self._watch.cancel()
+        if self.hang:
+            self.hang = ""
+            logger.warning("the disk or database answers again")
         if self._queue:  # first: the disk has work while this loop tells of what was kept
             self._begin()
         if not turn.cancelled():
@@ -195,13 +226,13 @@ class JournalKeeper:
             self._begin()
         elif self._closing is not None:
             self._end()
-        elif self._owed:
+        elif self._owed or (self.failure and not self._is_fenced):
             self._timer = self._loop.call_later(RETRY_INTERVAL, self._begin)
 
     def _end(self) -> None:
         for work in self._owed:
             logger.error(
-                "what happened is not kept, and happens again: %d entries: %s", len(work.entries), self.problem
+                "what happened is not kept, and happens again: %d entries: %s", len(work.entries), self.failure
             )
         self._owed.clear()
         self._readers.shutdown()
@@ -215,7 +246,15 @@ class JournalKeeper:
     def _work(self, group: list[_Keeping]) -> Told:
         """Keep what is to be kept, answer what is asked then; what there is to tell."""
         writes = [work for work in group if work.question is None]
-        told = self._write_all([*self._owed, *writes]) if writes or self._owed else []
+        told: Told = []
+        if writes or self._owed:
+            told = self._write_all([*self._owed, *writes])
+        elif self.failure and not self._is_fenced:  # nobody wants anything kept: whether it could be is to be known
+            error = self._try([])
+            if error is None:
+                self._works()
+            elif isinstance(error, JournalFenced):
+                told = self._cannot([], error)
         return told + [(work.then, self._answer(work.question)) for work in group if work.question is not None]
 
     def _write_all(self, group: list[_Keeping]) -> Told:
@@ -270,14 +309,14 @@ class JournalKeeper:
         else:
             self._owed += [work for work in group if work.is_owed]
             refused = [work for work in group if not work.is_owed]
-        if not self.problem:
-            self.problem = str(error)
+        if not self.failure:
+            self.failure = str(error)
             logger.error("spawned calls are refused from now on, until they can be kept again: %s", error)
         return told + [(work.then, error) for work in refused]
 
     def _works(self) -> None:
-        if self.problem:
-            self.problem = ""
+        if self.failure:
+            self.failure = ""
             logger.warning("spawned calls are kept again")
 
     def _answer(self, question: Callable[[Journal], Any] | None) -> Any:
@@ -289,6 +328,11 @@ class JournalKeeper:
         except Exception as error:
             logger.error("a question to the journal failed", exc_info=error)
             return Error(f"{type(error).__name__}: {error}")
+
+
+def _can_be_refused(work: _Keeping) -> bool:
+    """Nothing has come of it yet, and nobody is owed it."""
+    return work.question is None and not work.is_owed
 
 
 def _extent(entries: Sequence[Entry]) -> tuple[int, int]:

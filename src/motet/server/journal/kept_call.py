@@ -51,7 +51,7 @@ def with_inputs(spawn: SpawnedInputs, inputs: list[NewInput]) -> SpawnedInputs:
 def is_kept(call_id: str, journal: Journal) -> bool:
     """Whether there is such a call."""
     try:
-        journal.call(call_id)
+        journal.kept(call_id)
     except NotFoundError:
         return False
     return True

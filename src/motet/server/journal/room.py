@@ -39,6 +39,8 @@ MANY_INPUTS = 20_000
 class JournalRoom(CallsRoom):
     """`calls` takes spawned calls. `on_fenced` is called when another server has the journal: this one must end."""
 
+    outlives = True
+
     def __init__(
         self,
         journal: Journal,
@@ -67,7 +69,12 @@ class JournalRoom(CallsRoom):
     @property
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
-        return self._keeper.problem or self._payloads.problem
+        return self._keeper.failure or self._payloads.problem
+
+    @property
+    def hang(self) -> str:
+        """That the journal does not answer; "": it does."""
+        return self._keeper.hang
 
     def progress(self) -> JournalProgress:
         """See `CallsRoom`."""

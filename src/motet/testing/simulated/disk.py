@@ -90,6 +90,10 @@ class SimulatedJournal:
         """See `Journal`."""
         return self._inner.payloads(inputs)
 
+    def kept(self, call_id: str) -> KeptCall:
+        """See `Journal`."""
+        return self._inner.kept(call_id)
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
         return self._inner.call(call_id)
