@@ -256,6 +256,7 @@ class Server:
         if self.broken is None and not self.hands_over:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
+            self._launched.sandboxes.end_all_nowait("its server stopped")
             await self._stop_apps()
         self._containers.heartbeats.stop()
         await self._images.close()

@@ -149,14 +149,19 @@ class Sandboxes:
 
     def end_nowait(self, sandbox: KnownSandbox, why: SandboxEnd, reason: str) -> None:
         """Begin to end a sandbox. Idempotent: the first reason counts."""
-        if sandbox.ended or sandbox.is_finishing:
+        if sandbox.ended or sandbox.finishing:
             return
-        sandbox.is_finishing, sandbox.reason = True, reason
+        sandbox.finishing, sandbox.reason = why, reason
         if sandbox.peer is None or not sandbox.begun.is_set():
             self._kill(sandbox, why)
         else:
             sandbox.peer.send((m.FinishSandbox(why),))
             sandbox.doom.set(FINISH_TIMEOUT, self._kill, sandbox, why)
+
+    def end_all_nowait(self, reason: str) -> None:
+        """Begin to end those that run."""
+        for sandbox in list(self._all.values()):
+            self.end_nowait(sandbox, "terminated", reason)
 
     def tag(self, sandbox: KnownSandbox, tags: dict[str, str]) -> None:
         """Give it these tags, in place of those it has."""
@@ -263,7 +268,8 @@ class Sandboxes:
         sandbox.gone.set()
         code = ended.code if ended.code >= 0 else 128 - ended.code
         reason = sandbox.reason or f"its process {ended.description}"
-        self._is_over(sandbox, "lost", code, reason)
+        why = sandbox.finishing or "lost"
+        self._is_over(sandbox, why, CODES.get(why, code), reason)
 
     # --- sandboxes of a server before this one --------------------------------------------------------------------------------
 
