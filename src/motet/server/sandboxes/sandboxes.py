@@ -43,6 +43,7 @@ ENDED_BYTES = 64 * 1024 * 1024
 """Of what they wrote."""
 ASKED_BYTES = 64 * 1024 * 1024
 """On their way into one sandbox."""
+_KILLED = 128 + signal.SIGKILL
 CODES: dict[SandboxEnd, int] = {"timeout": 124, "idle": 137, "terminated": 137}
 
 
@@ -266,6 +267,11 @@ class Sandboxes:
         self._places.left(sandbox.sandbox_id)
         self._is_here(sandbox.sandbox_id)
         sandbox.gone.set()
+        if sandbox.ended == "exited" and sandbox.returncode == _KILLED and ended.reason:
+            # The kernel ended its command for want of memory, say: what it said itself was the code alone.
+            sandbox.reason = f"its process {ended.reason}"
+            if self._kept is not None:
+                self._kept.add(sandbox)
         code = ended.code if ended.code >= 0 else 128 - ended.code
         reason = sandbox.reason or f"its process {ended.description}"
         why = sandbox.finishing or "lost"
