@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.TemporaryDirectory(prefix="motet-home-", ignore_cleanup_errors=True)
     os.environ["MOTET_HOME"] = home.name
-    # Functions tell what they did in files of whoever runs the tests, which may be root. `test_app_users` switches it on.
-    os.environ["MOTET_APP_USERS"] = "off"
+    # Functions tell what they did in files of whoever runs the tests, which may be root. `test_app_users` switches it on, and
+    # `MOTET_APP_USERS=on pytest --basetemp=DIRECTORY` for all tests: what they make is open to everybody then.
+    if os.environ.setdefault("MOTET_APP_USERS", "off") == "on":
+        os.umask(0)
     os.environ["MOTET_CONFIG"] = f"{home.name}/profiles.toml"  # not those of who runs the tests
     config.add_cleanup(home.cleanup)
 
@@ -42,6 +45,19 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def open_to_app_users(request: pytest.FixtureRequest) -> None:
+    """Lets containers that are users of their apps into tests' directories, below the one that was named for them."""
+    named = request.config.option.basetemp
+    if os.environ["MOTET_APP_USERS"] == "on" and named is not None:
+        request.getfixturevalue("tmp_path")
+        base = Path(named)
+        if os.environ.get("PYTEST_XDIST_WORKER"):  # each has one in there
+            base.parent.chmod(0o777)
+        for directory in (base, *filter(Path.is_dir, base.iterdir())):
+            directory.chmod(0o777)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -11,8 +11,9 @@ import pytest
 from motet.client import cluster
 from motet.client.cluster import Cluster, NobodyThere, ServerPlace
 from motet.client.connection import Connection
-from motet.client.ground import ground
+from motet.client.ground import Ground, ground
 from motet.client.resuming_link import ResumingLink
+from motet.client.streams import ByteStream
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
 from motet.wire.conversation_messages import Goodbye, LeadTold, Taken
@@ -349,3 +350,34 @@ def test_while_they_stand_by_they_are_asked_again_until_one_leads(
     second.next_said()
     second.say(outcome())
     assert outcomes.waiter.wait() is None
+
+
+class SlowGround(Ground):
+    """No server is there, and it takes so many seconds to know that."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.clock = 0.0
+        self.asked = 0
+
+    def now(self) -> float:
+        return self.clock
+
+    def open_stream(self, address: str, fingerprint: str = "", timeout: float | None = None) -> ByteStream:
+        self.asked += 1
+        self.clock += self._seconds
+        raise ConnectionRefusedError(address)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0.01, 0.25), (0.7, 0.7), (2.0, 8.0)])
+def test_other_servers_are_asked_again_soon_also_on_a_busy_machine(seconds: float, pause: float) -> None:
+    """One that says nothing at all is asked seldom: whoever asks does nothing else meanwhile."""
+    on = SlowGround(seconds)
+    cluster = Cluster(on, ("tcp:a:1", "tcp:b:1"), "", TOKEN)
+    cluster.in_doubt = True
+    asked = []
+    for more in (0.0, pause - 0.001, 0.002):
+        on.clock += more
+        cluster.check_doubt("tcp:a:1")
+        asked.append(on.asked)
+    assert asked == [1, 1, 2]

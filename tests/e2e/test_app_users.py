@@ -10,20 +10,17 @@ from pathlib import Path
 import pytest
 
 from motet.server.containers.app_users import missing_rights
-from tests.e2e.standing import StandingServer, standing_server
+from tests.e2e.standing import standing_server
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or missing_rights() != (), reason="left out: this process may not become other users"
 )
-CALL = (
-    "import sys, json, motet; function = motet.Function.from_name(*sys.argv[1:3]); "
-    "print(json.dumps(function.remote(*map(json.loads, sys.argv[3:]))))"
-)
-
-
-def call(server: StandingServer, app: str, function: str, *arguments: object, cwd: Path) -> object:
-    (line,) = server.lines("-c", CALL, app, function, *map(json.dumps, arguments), cwd=cwd)
-    return json.loads(line)
+CALLS = """
+import json, motet
+first, second = (motet.Function.from_name(app, "look") for app in ("first", "second"))
+seen = first.remote()
+print(json.dumps([seen, second.remote(seen), motet.Function.from_name("first", "snapshot").remote()]))
+"""
 
 
 def test_apps_are_users_of_their_own(tmp_path: Path) -> None:
@@ -35,13 +32,10 @@ def test_apps_are_users_of_their_own(tmp_path: Path) -> None:
             with (tmp_path / "program.py").open("a") as program:
                 program.write(f"\n# {name}\n")  # apps of the same source have one bundle
             server.motet("deploy", "program.py", "--name", name, cwd=tmp_path)
-        first = call(server, "first", "look", cwd=tmp_path)
-        assert isinstance(first, dict)
+        (line,) = server.lines("-c", CALLS, cwd=tmp_path)
+        first, second, (imported, runs) = json.loads(line)
         assert first["uid"] >= 0x78000000
         assert (first["bundle"], first["python"], first["child"]) == (False, "motet\n", 8)
-        second = call(server, "second", "look", first, cwd=tmp_path)
-        assert isinstance(second, dict)
         assert second["uid"] != first["uid"]
         assert second["reads"] == [], "of another app"
-        imported, runs = call(server, "first", "snapshot", cwd=tmp_path)  # type: ignore[misc]
         assert imported == runs == first["uid"]

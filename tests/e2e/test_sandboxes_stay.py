@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(
         sandbox_id = motet.Sandbox.create("sh", "-c", line, app=app, name="ws", tags={"a": "b"}).object_id
         (listed,) = json.loads(command("list", "--json"))
         assert (listed["sandbox_id"], listed["name"], listed["returncode"]) == (sandbox_id, "ws", None)
-        shell = server_process(server, "shell", sandbox_id, "-c", "cat; echo bad $MOTET_SANDBOX_ID >&2; exit 4")
+        shell = server_process(server, "shell", "ws", "-c", "cat; echo bad $MOTET_SANDBOX_ID >&2; exit 4")
         other = server_process(server, "sandbox", "exec", sandbox_id[-6:], "--", "sh", "-c", "cat; exit 5")
         assert (*shell.communicate("typed", PATIENCE), shell.returncode) == ("typed", f"bad {sandbox_id}\n", 4)
         assert (*other.communicate("more", PATIENCE), other.returncode) == ("more", "", 5)
@@ -109,6 +110,7 @@ def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(
         command("terminate", "--yes", "ws")
         (ended,) = json.loads(command("list", "--all", "--json"))
         assert (ended["ended"], ended["returncode"]) == ("terminated", 137)
+        assert "it was terminated" in command("list", "--all")
     finally:
         standing.disconnect()
 
@@ -125,7 +127,7 @@ def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
             "shell",
             "shop.py::price",
             "-c",
-            "echo $COLOUR; python -c 'import shop; print(shop.app)'",
+            "echo $COLOUR; python -c 'import shop; print(shop.app)'; echo $PYTHONPATH",
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -136,3 +138,6 @@ def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[0] == "red"
     assert "shop" in ran.stdout.splitlines()[1]
+    places = ran.stdout.splitlines()[2].split(os.pathsep)
+    assert str(tmp_path) in places
+    assert not [place for place in places if "site-packages" in place], "packages are those of the image's environment"

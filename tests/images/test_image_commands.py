@@ -51,7 +51,10 @@ def test_the_log_of_a_build_is_printed(cache: EnvironmentCache, tmp_path: Path) 
 
 
 def test_what_is_used_or_was_lately_is_not_pruned(cache: EnvironmentCache, tmp_path: Path) -> None:
-    assert image(tmp_path, "prune", "--older-than", str(time.time() / DAY), "-y").output == "No image is old enough\n"
+    assert (
+        image(tmp_path, "prune", "--older-than", str(time.time() / DAY), "-y").output
+        == "No image is old enough, and needed by nobody\n"
+    )
     assert "2 environments would go" in image(tmp_path, "prune", "--dry-run").output
     cache.hold("one", "shop")
     assert "1 environment removed" in image(tmp_path, "prune", "--older-than", "0", "-y").output

@@ -206,13 +206,15 @@ def test_what_fails_is_not_kept_and_neither_is_what_was_written_with_it(
 
 
 def test_a_session_that_was_ended_is_begun_again(
-    connect: Connect, notes: Callable[[], list[str]], postgres: PostgresDatabase
+    connect: Connect, notes: Callable[[], list[str]], postgres: PostgresDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nothing is logged: psycopg would say that a pipeline has ended because the connection is lost."""
     connection = connect()
     for text in ("a", "b"):
         note(connection, text)
         end_sessions(postgres)
     assert connection.rows("SELECT count(*) FROM notes") == [(2,)]
+    assert caplog.messages == []
 
 
 def end_sessions(postgres: PostgresDatabase) -> None:
@@ -258,7 +260,7 @@ def test_what_became_of_a_commit_that_was_not_answered_is_found_out(
 
 
 def test_a_database_that_comes_back_is_used_again(
-    connect: Connect, notes: Callable[[], list[str]], postgres: PostgresDatabase
+    connect: Connect, notes: Callable[[], list[str]], postgres: PostgresDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = connect()
     note(connection, "a")
@@ -272,6 +274,7 @@ def test_a_database_that_comes_back_is_used_again(
         postgres.server.start()
     note(connection, "c")
     assert notes() == ["a", "c"]
+    assert caplog.messages == []  # who asked has been told
 
 
 def test_a_database_that_has_become_read_only_is_said(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import motet
-from motet.exception import ConnectionError, ContainerDied, ServiceError
+from motet.exception import ConnectionError, ContainerDied, InvalidError, ServiceError
 from motet.testing import StayingWorld, world
 
 app = motet.App("staying")
@@ -278,3 +278,27 @@ def test_a_world_that_ends_without_its_server_ends() -> None:
             slow.spawn("a")
         here.kill_server(down=1000)
     assert here.hosts[0].containers == {}
+
+
+def test_what_is_no_host_is_neither_cut_off_nor_healed(here: StayingWorld) -> None:
+    with pytest.raises(InvalidError, match=r"^cut\(\) takes a host or a container, not 'host-1': `\.host` and "):
+        here.cut("host-1")  # type: ignore[arg-type]
+    with pytest.raises(InvalidError, match=r"^heal\(\) takes a host, not 'host-1'"):
+        here.heal("host-1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [["server is kiled"], ["disk is full", "earthquake"], [], "disk is full"],
+    ids=["misspelled", "some", "none", "text"],
+)
+def test_trouble_of_unknown_kinds_is_refused(here: StayingWorld, kinds: list[str]) -> None:
+    with pytest.raises(InvalidError, match="some of 'server is killed', 'container is killed', ") as refused:
+        here.trouble(1, kinds=kinds).__enter__()  # type: ignore[arg-type]
+    assert str(refused.value).endswith(f"not {kinds!r}")
+
+
+@pytest.mark.parametrize("every", [0.0, -1.0])
+def test_trouble_comes_with_some_time_in_between(here: StayingWorld, every: float) -> None:
+    with pytest.raises(InvalidError, match="every= in seconds, more than 0; not "):
+        here.trouble(1, every=every).__enter__()

@@ -25,6 +25,7 @@ from motet.backends.template_link import ENTRY, file_with
 from motet.backends.templates import LiveTemplate, Templates
 from motet.backends.walls.levels import lacking
 from motet.backends.walls.limit_keeper import LimitKeeper
+from motet.backends.walls.runtime_alone import runtime_without_environment
 from motet.errors import ServiceError
 from motet.model.gpu import FoundGpus
 from motet.model.isolation import NO_LIMITS, Isolation
@@ -205,6 +206,7 @@ class ProcessBackend:
         request = Fork(
             *(launch.container_id, launch.address, "", {}, str(directory)),
             *(launch.limits, launch.entry, launch.template.walls),
+            python="" if template.spec.python else launch.template.python,
         )
         try:
             directory.mkdir()
@@ -341,4 +343,9 @@ def _forked_from(launch: Launch) -> TemplateSpec:
     if spec.walls.own_user is not None and launch.limits != NO_LIMITS:
         # A template that has imported something is that user, who may not put anything into control groups.
         spec = spec.without_preload()
+    if spec.python and (spec.walls.isolation == "bubblewrap" or spec.walls.own_user is not None):
+        # Its environment's packages may run code when it starts: that is to be within the walls.
+        if not (runtime := runtime_without_environment(spec.python)):
+            return PLAIN_TEMPLATE
+        spec = msgspec.structs.replace(spec, runtime=runtime)
     return spec.outside

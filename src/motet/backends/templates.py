@@ -182,7 +182,7 @@ class Templates:
         try:
             template.link = TemplateLink(
                 command=self._command(template),
-                env={**self._env, **dict(spec.env)},
+                env=_environment({**self._env, **dict(spec.env)}, spec.runtime),
                 directory=template.directory,
                 reported=partial(self._reported, template),
                 ended=partial(self._has_ended, template),
@@ -197,8 +197,9 @@ class Templates:
     def _command(self, template: LiveTemplate) -> list[str]:
         # -P: a module in the current directory must not be taken for one of the standard library.
         return [
-            template.spec.python or self._python,
+            self._interpreter(template.spec),
             "-P",
+            *(["-S"] if template.spec.runtime else []),
             *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
             "-m",
             "motet.runtime.lifecycle.template",
@@ -206,8 +207,15 @@ class Templates:
             self._entry,
             "--scratch",
             str(template.directory),
+            *(("--runtime", template.spec.runtime) if template.spec.runtime else ()),
+            *(("--python", template.spec.python) if template.spec.runtime and template.spec.python else ()),
             *(() if self._left_behind is None else ("--left-behind", str(self._left_behind))),
         ]
+
+    def _interpreter(self, spec: TemplateSpec) -> str:
+        if spec.runtime:
+            return os.path.realpath(self._python)  # not through an environment, which could say otherwise where it is
+        return spec.python or self._python
 
     def _await_use(self, template: LiveTemplate) -> None:
         if template.spec != PLAIN_TEMPLATE:
@@ -236,3 +244,11 @@ class Templates:
         if self._current.get(template.spec) is template:
             del self._current[template.spec]
         self._ended(template, reason)
+
+
+def _environment(env: dict[bytes, bytes], runtime: str) -> dict[bytes, bytes]:
+    """What a template starts with; one without its environment finds Motet there, before all else."""
+    if not runtime:
+        return env
+    path = os.pathsep.encode().join(filter(None, (os.fsencode(runtime), env.get(b"PYTHONPATH"))))
+    return {**env, b"PYTHONPATH": path}

@@ -60,7 +60,7 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
             "container id",
             "function",
             "state",
-            "walls",
+            "isolation",
             "running/max",
             "done",
             "age",

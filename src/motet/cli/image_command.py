@@ -111,7 +111,7 @@ def prune_images(*, dry_run: bool, older_than: float, yes: bool) -> None:
         return
     if not going:
         kept.remove_left()
-        tell("No image is old enough")
+        tell("No image is old enough, and needed by nobody")
         return
     confirm(f"Remove {_counted(going)} with {size}?", yes=yes)
     gone = [each for each in going if kept.remove(each)]

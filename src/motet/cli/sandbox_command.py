@@ -50,7 +50,8 @@ def list_sandboxes(*, everything: bool, app: str | None, as_json: bool) -> None:
     if not views:
         tell(f"No sandboxes: {'no server runs' if is_empty else 'none runs now'} under {where}.", err=True)
         return
-    shown = table("sandbox id", "name", "state", "code", "age", "level", "app", "command", right=("code", "age"))
+    columns = ("sandbox id", "name", "state", "code", "age", "isolation", "app", "command")
+    shown = table(*columns, *(("reason",) if everything else ()), right=("code", "age"))
     for view in views:
         shown.add_row(
             view.sandbox_id,
@@ -61,6 +62,7 @@ def list_sandboxes(*, everything: bool, app: str | None, as_json: bool) -> None:
             cell(view.isolation),
             cell(view.app_name),
             cell(shlex.join(view.command) or None),
+            *((cell(view.reason or None),) if everything else ()),
         )
     out = console()
     out.print(fitting(shown, out.width))

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from motet.bundles.environment import own_path
 from motet.cli import reference as references
 from motet.cli.attach import is_terminal
 from motet.cli.options import errors_on_a_line
@@ -30,16 +31,22 @@ DEFAULT = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; else
 def shell_command(*, what: str | None, module: bool, cmd: str | None, pty: bool | None) -> None:
     """Open a shell in a container.
 
-    SANDBOX is the id of one that runs, or the end of it. FILE::FUNCTION makes a sandbox with the image, environment,
-    working directory and search path of a function, which ends with the shell. Without either, it is a plain one.
+    SANDBOX is the id of one that runs, or the end of it, or its name. FILE::FUNCTION makes a sandbox with the image,
+    environment, working directory and search path of a function, which ends with the shell. Without either, it is a plain
+    one.
     """
     command = DEFAULT if cmd is None else ("/bin/sh", "-c", cmd)
     with_terminal = is_terminal() if pty is None else pty
     with errors_on_a_line():
-        if what is not None and what.startswith(PREFIX):
+        if what is not None and not module and _is_sandbox(what):
             with reached(what) as box:
                 sys.exit(run_in(box, command, pty=with_terminal))
         sys.exit(_in_new_one(what, command, is_module=module, pty=with_terminal))
+
+
+def _is_sandbox(what: str) -> bool:
+    """Whether this is a sandbox's id or name, and no file's or function's."""
+    return what.startswith(PREFIX) or not ("::" in what or what.endswith(".py") or os.path.exists(what))
 
 
 def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, pty: bool) -> int:
@@ -53,7 +60,7 @@ def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, 
     here: str | None = os.getcwd()
     if isolation != "process":  # within walls, nothing of the program is there by itself
         here, image = (None, None) if image is None else (here, image.add_local_dir(os.getcwd(), os.getcwd()))
-    env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **spec.env}
+    env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(own_path(tuple(filter(None, sys.path)))), **spec.env}
     app = App("shell")
     options = {"env": env, "workdir": here, "isolation": isolation, "timeout": MAX_TIMEOUT}
     with app.run(), Sandbox.create(app=app, image=image, **options) as box:

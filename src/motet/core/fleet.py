@@ -22,6 +22,7 @@ from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
 from motet.model.host import OWN_HOST
+from motet.model.isolation import with_level
 
 COUNTED = (states.STARTING, states.READY)
 """The states in which a container counts towards the desired number."""
@@ -121,8 +122,7 @@ class Fleet:
         self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn, host: str = OWN_HOST
     ) -> Container:
         """One more on this host, which is to see these GPUs, and has been wanted since then."""
-        if self.spec.isolation not in (None, "process"):
-            reason += f" (isolation level {self.spec.isolation})"
+        reason = with_level(reason, self.spec.isolation)
         container = self._roster.add(self.function_id, turn.now, reason, host)
         self._starts(container, turn)
         turn.commands.append(

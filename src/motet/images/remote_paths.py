@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from motet.images.uses import Uses
 from motet.model.local_files import LocalFiles
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -49,6 +48,8 @@ class LinkedPaths:
     by the next one where that was killed. What is there already is never touched. `directory` has notes of it."""
 
     def __init__(self, directory: Path) -> None:
+        from motet.images.uses import Uses  # late: locks of files, which Windows lacks; there is nothing to link there
+
         self._directory = directory
         self._uses = Uses(directory)
         self._held: set[str] = set()

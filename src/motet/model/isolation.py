@@ -17,6 +17,20 @@ LEAST_CPU = 0.05
 PIDS_WITHIN_WALLS = 1024
 """Processes and threads that a container within walls may have."""
 
+FIRST_APP_USER = 0x78000000
+APP_USERS = 0x07FFFFFF
+"""How many there are, beyond users, what systemd hands out, and containers that other programs run."""
+
+
+def is_app_user(uid: int) -> bool:
+    """Whether it is a user that an app has of its own."""
+    return FIRST_APP_USER <= uid < FIRST_APP_USER + APP_USERS
+
+
+def with_level(reason: str, isolation: Isolation | None) -> str:
+    """Why a container was started, as it is recorded: with its level, unless that is the one without walls."""
+    return reason if isolation in (None, "process") else f"{reason} (isolation level {isolation})"
+
 
 def is_below(path: str, directories: Iterable[str]) -> bool:
     """Whether it is one of these directories, or lies in one."""

@@ -15,7 +15,9 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     `python`: the path of its interpreter; "" is the backend's own. `preload`: what it has imported beside Motet (a `Preload`
     of the wire); empty is nothing. `env`: variables that count before a container has its own, as the interpreter reads them
     when it starts, on top of the backend's; sorted. `image`: at the level oci, the name of the image that they run in.
-    `with_entrypoint`: there, the image's entrypoint is what they begin with.
+    `with_entrypoint`: there, the image's entrypoint is what they begin with. `runtime`: where Motet is found by a
+    template that starts with the backend's interpreter and without an environment: containers, or what is to be imported,
+    enter that of `python` once they are within their walls. Empty: it starts with its environment.
     """
 
     python: str = ""
@@ -24,6 +26,7 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[tuple[bytes, bytes], ...] = ()
     image: str = ""
     with_entrypoint: bool = True
+    runtime: str = ""
 
     def without_preload(self) -> TemplateSpec:
         """The one that has imported nothing: what containers import by themselves is the same."""
@@ -39,7 +42,7 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, env=())
         if self.walls.isolation != "bubblewrap" and self.walls.own_user is None:
             return self
-        return TemplateSpec(python=self.python)
+        return TemplateSpec(runtime=self.runtime) if self.runtime else TemplateSpec(python=self.python)
 
 
 PLAIN_TEMPLATE = TemplateSpec()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.model.isolation import Isolation
 from motet.records.arguments import DefinitionRecord
 from motet.records.facts import FactRecord
 from motet.records.pools import FunctionRecord
@@ -57,6 +58,7 @@ class ContainerCameBack(msgspec.Struct, frozen=True):
 
     container_id: str
     function_id: str
+    isolation: Isolation | None = None
 
 
 class ContainerEntered(msgspec.Struct, frozen=True):

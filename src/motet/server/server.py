@@ -111,8 +111,7 @@ class Server:
         self.admittance = Admittance(self._door, audit, self._closed)
         self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
-        self.server_id = "se-" + id_base
-        first = 1 if inherited is None else inherited.first_attempt
+        self.server_id, first = "se-" + id_base, 1 if inherited is None else inherited.first_attempt
         engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally, self._sampler, self._lines = tally or Tally(), Sampler(self._driver), Lines()
@@ -257,6 +256,7 @@ class Server:
         if self.broken is None and not self.hands_over:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
+            self._launched.sandboxes.end_all_nowait("its server stopped")
             await self._stop_apps()
         self._containers.heartbeats.stop()
         await self._images.close()

@@ -131,7 +131,7 @@ class PostgresConnection:
         for is_last in (False, True):
             connection = self._alive()
             try:
-                with connection.pipeline():
+                with one_way(connection):
                     connection.execute("BEGIN")
                     if self._term is None:
                         asked = connection.execute("SELECT pg_current_xact_id()::text")
@@ -228,6 +228,21 @@ class PostgresConnection:
             raise InvalidError(f"{self.address} cannot hold this: {_said(error)}") from error
         except psycopg.Error as error:
             raise explained(self.address, verb, error) from error
+
+
+@contextlib.contextmanager
+def one_way(session: psycopg.Connection[Any]) -> Iterator[None]:
+    """Statements are sent together, and answered at the end of the block. If the block fails, its error alone is told: psycopg
+    by itself would log that the end of the pipeline has failed as well."""
+    end = contextlib.ExitStack()
+    end.enter_context(session.pipeline())
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(psycopg.Error):
+            end.close()
+        raise
+    end.close()
 
 
 _lock = threading.Lock()

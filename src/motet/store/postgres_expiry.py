@@ -7,6 +7,8 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 
+from motet.store.postgres_connection import one_way
+
 # From where the step before ended: nothing is looked at twice, and no row that has just gone is passed over again. Of a call,
 # outcomes are looked at up to the first that is too many: whether a larger call is old is for later steps to say. (EXISTS
 # instead of LIMIT 1 would have the database read all inputs that wait.)
@@ -82,7 +84,7 @@ class PostgresExpiry:
                 whole.append(key)
                 gone += max(1, count)
             self._place = made_at, key
-        with session.pipeline():
+        with one_way(session):
             forget(session, "SELECT unnest(%s::bigint[])", whole)
         return gone or len(found)
 

@@ -23,7 +23,7 @@ from motet.store.journal import (
 )
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
-from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_connection import PostgresConnection, one_way
 from motet.store.postgres_expiry import PostgresExpiry, forget
 from motet.store.postgres_journal_reading import PostgresJournalReading
 from motet.store.postgres_lease import session_name
@@ -156,7 +156,7 @@ def _one_way(session: psycopg.Connection[Any], entries: Sequence[Entry]) -> cont
             size += sum(len(each.payload) for each in entry.inputs)
         elif isinstance(entry, InputsEnded):
             size += sum(len(each.payload) for each in entry.ended)
-    return session.pipeline() if size <= MOST_BYTES else contextlib.nullcontext()
+    return one_way(session) if size <= MOST_BYTES else contextlib.nullcontext()
 
 
 def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from motet.client import ground
 from motet.client.resuming_link import ResumingLink
 from motet.core.host import HostLimits
+from motet.errors import InvalidError
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.server import Server
@@ -86,11 +87,18 @@ class StayingWorld(World):
         if isinstance(target, WorldHost):
             self._hosts.cut(target)
             self._settle()
-        else:
+        elif isinstance(target, WorldContainer):
             super().cut(target, after=after)
+        else:
+            raise InvalidError(
+                f"cut() takes a host or a container, not {target!r}: `.host` and `.hosts` have hosts, `.containers()` "
+                "containers"
+            )
 
     def heal(self, host: WorldHost) -> None:
         """Let everything through again."""
+        if not isinstance(host, WorldHost):
+            raise InvalidError(f"heal() takes a host, not {host!r}: `.host` and `.hosts` have them")
         self._hosts.heal(host)
         self._settle()
 
@@ -108,6 +116,11 @@ class StayingWorld(World):
     ) -> Iterator[list[tuple[float, str]]]:
         """While the block runs, things go wrong: some of these kinds, at moments that dice of this seed say, one in `every`
         virtual seconds on average. Gives what has, with its moments, as it goes on. At the end of the block all is healed."""
+        known = get_args(Trouble)
+        if isinstance(kinds, str) or not kinds or not set(kinds) <= set(known):
+            raise InvalidError(f"trouble() takes a list of kinds, some of {', '.join(map(repr, known))}; not {kinds!r}")
+        if not every > 0:
+            raise InvalidError(f"trouble() takes every= in seconds, more than 0; not {every!r}")
         happened: list[tuple[float, str]] = []
         task = self._loop.create_task(self._do_harm(Random(f"{seed}/trouble"), kinds, every, happened))
         try:

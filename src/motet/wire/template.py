@@ -35,6 +35,8 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     walls: Walls = Walls()
     joins: tuple[str, ...] = ()
     """Files of control groups, to write "0" to."""
+    python: str = ""
+    """The interpreter whose environment it enters, once it is within its walls; empty: the template's."""
 
 
 @hides_secrets
@@ -117,6 +119,8 @@ _encode = msgspec.msgpack.Encoder().encode
 decode_to_template = msgspec.msgpack.Decoder(TemplateRequest).decode
 decode_preload = msgspec.msgpack.Decoder(Preload).decode
 encode_preload: Callable[[Preload], bytes] = _encode
+encode_fork: Callable[[Fork], bytes] = _encode
+decode_fork = msgspec.msgpack.Decoder(Fork).decode
 encode_confided = msgspec.msgpack.Encoder().encode
 decode_confided = msgspec.msgpack.Decoder(Confided).decode
 decode_to_backend = msgspec.msgpack.Decoder(TemplateReport).decode

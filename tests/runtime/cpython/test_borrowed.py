@@ -6,6 +6,7 @@ import ast
 import asyncio
 import contextvars
 import importlib
+import os
 import subprocess
 import sys
 import threading
@@ -315,6 +316,25 @@ def how_it_left() -> None:
         finally:
             sys.setprofile(None)
     assert seen == ["awaits", "returned", "awaits", "raised"]
+
+
+def clear_no_site() -> None:
+    program = """
+import sys
+from motet.runtime.cpython.flags import clear_no_site
+before = sys.flags.no_site
+clear_no_site()
+print(before, sys.flags.no_site, sys.flags.safe_path)
+"""
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", program],
+        env={"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 0 True\n"
 
 
 def fork_for_parent() -> None:

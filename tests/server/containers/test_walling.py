@@ -42,3 +42,6 @@ def test_environment_in_a_home_within_the_project_is_shown_and_the_rest_of_the_h
     environment = str(home / "images" / "e1")
     assert words.index(environment) > hides, "on top of what hides the home"
     assert words[words.index(environment) - 1] == "--ro-bind"
+    assert words[words.index(str(home / "images")) - 1] == "--dir", (
+        "which lets everybody through, as bubblewrap's own do not"
+    )

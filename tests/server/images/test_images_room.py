@@ -44,6 +44,7 @@ class Builder:
         self.needed: list[dict[str, Sequence[str]]] = []
         self.is_full = False
         self.anew: list[bool] = []
+        self.lacks: list[str] = []
 
     def found(self, image: ImageSpec) -> Environment | None:
         return BUILT if self.has else None
@@ -61,6 +62,12 @@ class Builder:
         self.built.append(image)
         self.anew.append(anew)
         return OCI
+
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        raise NotImplementedError("nothing runs here")
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        return self.lacks
 
     def used(self, made: Environment | OciImage, app: str) -> None:
         self.uses.append((made.digest if isinstance(made, Environment) else made.name, app))
@@ -192,6 +199,23 @@ def test_builds_for_functions_without_a_level_are_of_the_servers_own() -> None:
         reply = await images.answers[BuildImages](BuildImages("shop", (PLAIN,), BuildPlace(), oci=None))
         assert reply.is_over
         assert builder.anew == [True]
+
+    run(body)
+
+
+def test_what_no_environment_can_have_is_told_where_a_server_builds_and_not_of_oci_images() -> None:
+    async def body() -> None:
+        builder = Builder()
+        builder.lacks = ["git is not installed"]
+
+        async def told(images: ImagesRoom, *, oci: bool | None) -> list[str]:
+            asked = BuildImages("shop", (PLAIN, replace(PLAIN, env={})), BuildPlace(), oci=oci)
+            reply: ImagesBuilt = await images.answers[BuildImages](asked)
+            return reply.lines
+
+        stays = room(builder, builds=True)
+        assert await told(stays, oci=None) == await told(stays, oci=False) == ["Warning: git is not installed"]
+        assert await told(stays, oci=True) == await told(room(builder), oci=False) == []
 
     run(body)
 

@@ -91,6 +91,18 @@ def test_a_container_is_kept_as_it_is_by_then() -> None:
     play(scene)
 
 
+def test_a_container_that_came_back_is_kept_with_its_level() -> None:
+    async def scene(on: Stage) -> None:
+        on.recorder.told(facts.ContainerCameBack("ta-1", "fu-1", "bubblewrap"))
+        on.recorder.told(facts.ContainerGone("ta-1", "exited with status 0"))
+        record = (await on.kept()).container("ta-1")
+        assert record is not None
+        assert record.reason.endswith(" (isolation level bubblewrap)")
+        assert record.ended_at is not None
+
+    play(scene)
+
+
 def test_of_a_container_that_nobody_started_nothing_is_kept() -> None:
     async def scene(on: Stage) -> None:
         on.recorder.told(facts.ContainerConnected("ta-9"))

@@ -167,6 +167,37 @@ def test_one_whose_process_is_gone_without_a_word_is_lost() -> None:
     run(scene())
 
 
+def test_a_command_that_was_killed_for_want_of_memory_is_told_with_that() -> None:
+    async def scene() -> None:
+        async with stage() as on:
+            client = on.principal(ANN)
+            async with one(on, client) as box:
+                client.ask(x.FindSandbox("sb-1", wait=True))
+                box.wire.say(x.SandboxEnded("exited", 137, 0, b"", 0, b""))
+                assert (await client.wait(m.Reply)).body.view.reason == ""
+            on.backend.end("sb-1", 0, "used more than its 64 MiB of memory, and was ended")
+            await asyncio.sleep(0)
+            (view,) = (await client.answer(x.ListSandboxes(ended=True))).views
+            assert view.reason == "its process used more than its 64 MiB of memory, and was ended"
+
+    run(scene())
+
+
+def test_one_that_a_server_ends_when_it_stops_is_not_lost() -> None:
+    async def scene() -> None:
+        async with stage() as on:
+            client = on.principal(ANN)
+            async with one(on, client) as box:
+                client.ask(x.FindSandbox("sb-1", wait=True))
+                on.server._launched.sandboxes.end_all_nowait("its server stopped")
+                assert await box.hear() == x.FinishSandbox("terminated")
+                on.backend.end("sb-1", -9)
+                view = (await client.wait(m.Reply)).body.view
+                assert (view.ended, view.returncode, view.reason) == ("terminated", 137, "its server stopped")
+
+    run(scene())
+
+
 def test_a_command_that_cannot_start_is_the_answer_to_create() -> None:
     async def scene() -> None:
         async with stage() as on:

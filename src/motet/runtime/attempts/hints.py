@@ -8,6 +8,7 @@ import os
 import traceback
 from collections.abc import Callable
 
+from motet.runtime.attempts.app_user_notes import app_user_note
 from motet.runtime.loading import bundled, surroundings
 
 _NO_TERMINAL = (
@@ -44,6 +45,10 @@ def file_note(error: BaseException, project: str | None) -> str | None:
     )
 
 
+def _of_user(error: BaseException) -> str | None:
+    return app_user_note(error, os.getuid())
+
+
 def _of_module(error: BaseException) -> str | None:
     if bundled.directory is not None:
         return bundled.module_note(error)
@@ -74,6 +79,7 @@ def _of_nesting(error: BaseException) -> str | None:
 
 _HINTS: list[tuple[type[BaseException], Callable[[BaseException], str | None]]] = [
     (FileNotFoundError, _of_file),
+    (OSError, _of_user),
     (ModuleNotFoundError, _of_module),
     (EOFError, _of_input),
     (bdb.BdbQuit, _of_debugger),

@@ -55,6 +55,11 @@ BORROWED = {
         why="An import is not interrupted, for half a module would stay.",
         missing="A cancellation may leave half a module, and the container is kept.",
     ),
+    "flags.clear_no_site": Borrowed(
+        what="that `sys.flags` can be written to, by `PyStructSequence_SetItem`",
+        why="An interpreter that has run `site` late starts others that run it.",
+        missing="What `multiprocessing` spawns has the container's search path, and not the `sys.prefix` of its environment.",
+    ),
     "threads.is_pools_thread": Borrowed(
         what="`Thread._target` and `concurrent.futures.thread._worker`",
         why="The worker of a pool belongs to no input, though the code of one has started it.",

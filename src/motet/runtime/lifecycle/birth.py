@@ -28,6 +28,8 @@ Entry = Callable[[Fork], int]
 """Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
 
 CRASHED = 70
+NAME = ("motet-container",)
+"""What a container finds as its arguments."""
 _SACRIFICE = 500
 """Of 1000: what counts more than half of the machine's memory."""
 
@@ -59,8 +61,8 @@ class Birth:
 
 def live(birth: Birth) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
-    code = CRASHED
-    try:
+
+    def run() -> int:
         fork = _with_confided(birth)
         if birth.enclosure is None:
             join(fork.joins)
@@ -75,7 +77,16 @@ def live(birth: Birth) -> NoReturn:
         _take_surroundings(fork)
         _draw_anew()
         gc.enable()
-        code = birth.beginning.entry(fork)
+        return birth.beginning.entry(fork)
+
+    end_with(run)
+
+
+def end_with(run: Callable[[], int]) -> NoReturn:
+    """End this process, which is a container, with the status that `run` returns: `CRASHED` if an exception escapes."""
+    code = CRASHED
+    try:
+        code = run()
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
@@ -102,6 +113,11 @@ def _take_streams(birth: Birth) -> None:
                 os.close(int(name))
     if birth.beginning.is_prepared:
         return
+    write_lines()
+
+
+def write_lines() -> None:
+    """What this process prints is written line by line."""
     sys.stdout = _line_writer(1)
     sys.stderr = _line_writer(2)
 
@@ -139,7 +155,7 @@ def _take_surroundings(fork: Fork) -> None:
         os.environ.setdefault("HOME", fork.directory)
     time.tzset()
     os.chdir(fork.directory)
-    sys.argv[:] = ["motet-container"]
+    sys.argv[:] = NAME
 
 
 def _draw_anew() -> None:

@@ -38,11 +38,12 @@ class PreparedContainer(Protocol):
 
 class Preparation:
     """`entry` is "module:function"; the module's `prepare` makes a `PreparedContainer` of an encoded configuration.
-    `take_signals` gives the template its handlers back."""
+    `take_signals` gives the template its handlers back. `enter` has it be in its environment before anything is imported."""
 
-    def __init__(self, entry: str, take_signals: Callable[[], None]) -> None:
+    def __init__(self, entry: str, take_signals: Callable[[], None], enter: Callable[[], None]) -> None:
         self._module = entry.partition(":")[0]
         self._take_signals = take_signals
+        self._enter = enter
         self.has_failed = False
 
     def prepare(self, data: bytes, streams: Sequence[int]) -> Beginning:
@@ -55,6 +56,7 @@ class Preparation:
             before = open_descriptors()
             handlers = self._with_containers_signals()
             gc.enable()
+            self._enter()
             prepared: PreparedContainer = importlib.import_module(self._module).prepare(preload.configuration)
             gc.disable()
             left = tuple((number, now) for number, was in handlers if (now := signal.getsignal(number)) is not was)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
-import importlib
 import os
 import select
 import shutil
@@ -26,12 +24,14 @@ from motet.client import family
 from motet.client.scratch import remove_if_left
 from motet.model.isolation import Walls
 from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
+from motet.runtime.lifecycle.entries import import_entry, named_entry
+from motet.runtime.lifecycle.environment import enter_environment, within_environment
+from motet.runtime.lifecycle.other_interpreter import in_interpreter
 from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
 from motet.runtime.processes import forked_child
 from motet.runtime.walls.app_user import become_app_user
 from motet.runtime.walls.enclosure import Enclosure
 from motet.runtime.walls.enclosures import Awaiting, Enclosures
-from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.template import (
     CannotFork,
@@ -54,22 +54,6 @@ LAST_REPORTS_TIMEOUT = 1.0
 LEFT_TIMEOUT = 2.0
 """Seconds that a process which was killed may take to let go of its files."""
 
-_PRELOADED = (
-    "asyncio",
-    "uvloop",
-    "msgspec",
-    "cloudpickle",
-    "json",
-    "motet",
-    # What programs import late, and containers might: there it would be imported anew in each.
-    "motet.batching",
-    "motet.experimental",
-    "motet.functions",
-    "motet.queue",
-    "motet.runtime.sandbox.supervisor",
-    "motet.wire.exception_payload",
-    "motet.wire.lenient_unpickler",
-)
 _DESCRIPTORS_PER_FORK = 3
 
 
@@ -315,25 +299,6 @@ def _wait_for_turn(turn: int, told: int) -> None:
         os._exit(CANNOT_FORK)  # the template was killed
 
 
-def _named_entry(name: str) -> Entry:
-    module, _, function = name.partition(":")
-    entry: Entry = getattr(importlib.import_module(module), function)
-    return entry
-
-
-def _import_entry(name: str) -> Entry:
-    """The function named "module:function", with all that containers use imported and hidden from the collector."""
-    gc.disable()
-    for module in _PRELOADED:
-        importlib.import_module(module)
-    entry = _named_entry(name)
-    codec.prepare_for_containers()
-    gc.collect()
-    # Shared pages stay shared: without this the first collection in a container copies them all.
-    gc.freeze()
-    return entry
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m motet.runtime.lifecycle.template")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to the backend")
@@ -341,6 +306,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scratch", required=True, help="its own directory in the backend's, to remove at the end")
     parser.add_argument("--left-behind", help="directory to remove if the backend's process was killed")
     parser.add_argument("--entry", required=True, help="module:function that runs a container; tests give their own")
+    parser.add_argument("--runtime", help="where it has found Motet, if an environment is to be entered later")
+    parser.add_argument(
+        "--python", help="the interpreter of that environment, if it is to be entered before what is imported"
+    )
     return parser.parse_args()
 
 
@@ -353,7 +322,11 @@ def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
         signal.signal(signal.SIGTERM, lambda *_: template.end())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    preparation = Preparation(arguments.entry, take_signals)
+    def enter() -> None:
+        if arguments.runtime:
+            enter_environment(arguments.runtime, arguments.python)
+
+    preparation = Preparation(arguments.entry, take_signals, enter)
 
     def become(walls: Walls) -> None:
         become_app_user(walls, arguments.scratch)
@@ -384,13 +357,24 @@ def _remove_what_is_left(shared: Path, left_behind: str | None) -> None:
             directory.rmdir()
 
 
+def _entry_of(birth: Birth, arguments: argparse.Namespace) -> Entry | None:
+    """Where this container begins, unless it is where all of its template do."""
+    fork = birth.fork
+    if fork.python and not arguments.runtime:
+        return in_interpreter(fork.python, fork.entry or arguments.entry)
+    entry = named_entry(fork.entry) if fork.entry else birth.beginning.entry
+    if fork.python:
+        return within_environment(arguments.runtime, fork.python, entry)
+    return entry if fork.entry else None
+
+
 def main() -> None:
     """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
     arguments = _arguments()
-    entry = _import_entry(arguments.entry)
+    entry = import_entry(arguments.entry)
     if birth := _serve(arguments, entry):
-        if birth.fork.entry:
-            birth = replace(birth, beginning=Beginning(entry=_named_entry(birth.fork.entry)))
+        if (own := _entry_of(birth, arguments)) is not None:
+            birth = replace(birth, beginning=Beginning(entry=own))
         live(birth)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)

@@ -75,24 +75,29 @@ class _FileSystem:
     def __init__(self) -> None:
         self.words: list[str] = []
         self._places = {"/"}
-        self._shown: list[str] = []
+        self._layers: list[tuple[str, bool]] = []
+        """Paths in the order in which they were covered, and whether by what the host has there."""
 
     def show(self, source: str, target: str, *, writable: bool = False) -> None:
         """What the host has at `source` is at `target`, for everybody to reach: directories that bubblewrap itself makes on the
         way may be for its own user alone."""
         for parent in reversed(Path(target).parents):
-            if str(parent) not in self._places and not is_below(str(parent), self._shown):
+            if str(parent) not in self._places and not self._is_shown(str(parent)):
                 self._places.add(str(parent))
                 self.words += ["--dir", str(parent)]
         self.words += ["--bind" if writable else "--ro-bind", source, target]
         if not writable:
-            self._shown.append(target)
+            self._layers.append((target, True))
 
     def hide(self, path: str) -> None:
         """There is nothing there, where there would be something."""
-        if os.path.isdir(path) and is_below(path, self._shown):
+        if os.path.isdir(path) and self._is_shown(path):
             self.words += ["--tmpfs", path]
-            self._shown = [each for each in self._shown if not is_below(each, [path])]
+            self._layers.append((path, False))
+            self._places = {each for each in self._places if not is_below(each, [path])}
+
+    def _is_shown(self, path: str) -> bool:
+        return next((shown for covered, shown in reversed(self._layers) if is_below(path, [covered])), False)
 
 
 def interpreter() -> Iterable[str]:

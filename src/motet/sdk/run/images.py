@@ -75,12 +75,12 @@ def settle_image(connection: Connection, app: AppSpec, image: ImageSpec, what: s
 def have_built(
     connection: Connection, app: AppSpec, bundle: str, began: Callable[[], object] = lambda: None
 ) -> Steps[None]:
-    """Have a server that stays build what images ask for, at the level of their functions, and tell what it does. `began` is
-    told if there is anything to build. Raises `ImageBuildError`, `InvalidError`."""
+    """Have a server that stays build what images ask for, at the level of their functions, and tell what it does, and what no
+    environment can have. `began` is told if there is anything to build. Raises `ImageBuildError`, `InvalidError`."""
     asked = [
         ([image for image, _ in images_of(_at(app, "oci"), _any)], True),
         ([image for image, _ in images_of(_at(app, None), _has_steps)], None),
-        ([image for image, _ in images_of(_at(app, "process", "bubblewrap"), _asks)], False),
+        ([image for image, _ in images_of(_at(app, "process", "bubblewrap"), _has_steps)], False),
     ]
     if any(images for images, _ in asked):
         began()
@@ -111,10 +111,6 @@ def _at(app: AppSpec, *levels: Isolation | None) -> AppSpec:
 
 def _has_steps(image: ImageSpec) -> bool:
     return bool(image.steps)
-
-
-def _asks(image: ImageSpec) -> bool:
-    return image.asks_for_environment
 
 
 def _any(image: ImageSpec) -> bool:

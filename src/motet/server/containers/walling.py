@@ -14,7 +14,16 @@ from motet.images.remote_paths import why_not_shown
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.host import OWN_HOST
 from motet.model.image import ImageSpec
-from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls, is_below
+from motet.model.isolation import (
+    APP_USERS,
+    FIRST_APP_USER,
+    PIDS_WITHIN_WALLS,
+    Isolation,
+    Limits,
+    Mount,
+    Walls,
+    is_below,
+)
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.server.containers.in_image import added_files, in_image
 from motet.server.containers.launching import encoded, environment, template
@@ -24,9 +33,6 @@ _WITHIN = "/run/motet"
 """Where a container within walls finds the server's socket."""
 _REACHED = "walled"
 """The directory beside that socket which has it, and nothing else."""
-_FIRST_UID = 0x78000000
-_UIDS = 0x07FFFFFF
-"""Beyond those of users, of what systemd hands out, and of containers that other programs run."""
 _MIB = 2**20
 
 
@@ -213,7 +219,7 @@ def _uid(configuration: Configure) -> int:
 
 
 def _uid_of(whose: str) -> int:
-    return _FIRST_UID + int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4]) % _UIDS
+    return FIRST_APP_USER + int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4]) % APP_USERS
 
 
 def _shown(configuration: Configure, hidden: Sequence[str]) -> list[str]:

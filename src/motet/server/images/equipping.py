@@ -30,8 +30,11 @@ class Equipping:
 
     async def equipped(self, spec: AppSpec, told: Told = lambda line: None, *, asked: bool = False) -> AppSpec:
         """The app, whose functions run in their images' environments. `asked`: somebody waits for builds: they are made, and
-        what images say is to be taken anew is. Raises `ImageBuildError`, and `InvalidError` for code that travels by value to
-        another version of Python."""
+        what images say is to be taken anew is; where a server builds by itself, also what no environment can have is told
+        (programs tell of their own machine themselves). Raises `ImageBuildError`, and `InvalidError` for code that travels by
+        value to another version of Python."""
+        if asked and self._builds and self._builder is not None:
+            await self._tell_what_is_lacking(spec, self._builder(), told)
         if not any(
             self._is_in_image(each) or each.image.asks_for_environment or each.image.python for each in spec.functions
         ):
@@ -61,6 +64,15 @@ class Equipping:
 
     def _is_in_image(self, function: FunctionSpec) -> bool:
         return (function.isolation or self._isolation) == "oci"
+
+    async def _tell_what_is_lacking(self, spec: AppSpec, builder: ImageBuilder, told: Told) -> None:
+        """Containers run without it."""
+        found: dict[str, None] = {}
+        for function in spec.functions:
+            if function.image.steps and not self._is_in_image(function):
+                found |= dict.fromkeys(await asyncio.to_thread(builder.lacking, function.image))
+        for finding in found:
+            told(f"Warning: {finding}")
 
     async def _oci(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
         if self._builder is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
+from motet.model.isolation import with_level
 from motet.records.arguments import DefinitionRecord
 from motet.records.facts import DecisionRecord, FactRecord
 from motet.records.logs import LogBatch
@@ -70,7 +71,8 @@ class Recorder:
                 self._definitions.pop(fact.function_id, None)
             case facts.ContainerCameBack():
                 now = self._clock.wall_now()
-                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now)
+                reason = with_level(RESUMED, fact.isolation)
+                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, reason, now, now, now)
                 self.containers[fact.container_id] = resumed
                 self._records.add_container(resumed)
             case facts.ContainerConnected() | facts.ContainerEntered() | facts.ContainerGone():

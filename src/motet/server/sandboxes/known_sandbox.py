@@ -57,7 +57,8 @@ class KnownSandbox:
         self.ended_at: float | None = None
         self.returncode: int | None = None
         self.reason = ""
-        self.is_finishing = False
+        self.finishing: SandboxEnd = ""
+        """Why it is being ended, if it is."""
         self.has_process = True
         """Its process has not been reported as ended."""
         self.gone = asyncio.Event()

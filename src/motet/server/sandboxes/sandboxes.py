@@ -43,6 +43,7 @@ ENDED_BYTES = 64 * 1024 * 1024
 """Of what they wrote."""
 ASKED_BYTES = 64 * 1024 * 1024
 """On their way into one sandbox."""
+_KILLED = 128 + signal.SIGKILL
 CODES: dict[SandboxEnd, int] = {"timeout": 124, "idle": 137, "terminated": 137}
 
 
@@ -149,14 +150,19 @@ class Sandboxes:
 
     def end_nowait(self, sandbox: KnownSandbox, why: SandboxEnd, reason: str) -> None:
         """Begin to end a sandbox. Idempotent: the first reason counts."""
-        if sandbox.ended or sandbox.is_finishing:
+        if sandbox.ended or sandbox.finishing:
             return
-        sandbox.is_finishing, sandbox.reason = True, reason
+        sandbox.finishing, sandbox.reason = why, reason
         if sandbox.peer is None or not sandbox.begun.is_set():
             self._kill(sandbox, why)
         else:
             sandbox.peer.send((m.FinishSandbox(why),))
             sandbox.doom.set(FINISH_TIMEOUT, self._kill, sandbox, why)
+
+    def end_all_nowait(self, reason: str) -> None:
+        """Begin to end those that run."""
+        for sandbox in list(self._all.values()):
+            self.end_nowait(sandbox, "terminated", reason)
 
     def tag(self, sandbox: KnownSandbox, tags: dict[str, str]) -> None:
         """Give it these tags, in place of those it has."""
@@ -261,9 +267,15 @@ class Sandboxes:
         self._places.left(sandbox.sandbox_id)
         self._is_here(sandbox.sandbox_id)
         sandbox.gone.set()
+        if sandbox.ended == "exited" and sandbox.returncode == _KILLED and ended.reason:
+            # The kernel ended its command for want of memory, say: what it said itself was the code alone.
+            sandbox.reason = f"its process {ended.reason}"
+            if self._kept is not None:
+                self._kept.add(sandbox)
         code = ended.code if ended.code >= 0 else 128 - ended.code
         reason = sandbox.reason or f"its process {ended.description}"
-        self._is_over(sandbox, "lost", code, reason)
+        why = sandbox.finishing or "lost"
+        self._is_over(sandbox, why, CODES.get(why, code), reason)
 
     # --- sandboxes of a server before this one --------------------------------------------------------------------------------
 
