@@ -59,7 +59,7 @@ def test_nothing_is_kept_of_a_variant_that_nobody_calls_and_its_id_brings_it_bac
         server._tally.counts()
         assert kept(server) == (0, 0, 0, 0)
         client.call(bound)
-        assert [launch.env["MOTET_APP_ID"] for launch in server._backend.launches] == ["ap-1"]
+        assert [launch.env["MOTET_APP_ID"] for launch in server._backend._own.launches] == ["ap-1"]
         assert kept(server)[:3] == (1, 1, 1)
         assert (await client.answer(m.ViewFunction(bound))).view.waiting_inputs == 1
         assert server._catalogue.settings(bound).max_containers == 3
