@@ -7,6 +7,7 @@ import pickle
 import socket
 import ssl
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -373,9 +374,10 @@ def test_code_in_containers_creates_sandboxes_and_others_find_them() -> None:
 @pytest.mark.skipif(bubblewrap_lacks() is not None, reason=f"bubblewrap: {bubblewrap_lacks()}")
 def test_a_sandbox_within_walls_has_its_own_tmp_and_processes_and_no_network() -> None:
     with motet.Sandbox.create(app=app, isolation="bubblewrap", block_network=True) as box:
-        box.filesystem.write_text("kept", "note")
-        assert box.exec("sh", "-c", "cat /tmp/note; pwd").stdout.read() == "kept/tmp\n"
-        assert not Path("/tmp/note").exists()
+        name = f"note-{uuid.uuid4().hex}"
+        box.filesystem.write_text("kept", name)
+        assert box.exec("sh", "-c", f"cat /tmp/{name}; pwd").stdout.read() == "kept/tmp\n"
+        assert not Path(f"/tmp/{name}").exists()
         shown = box.exec("sh", "-c", "ls -d /proc/[0-9]* | wc -l; ls /sys/class/net 2>/dev/null || echo none")
         assert int(shown.stdout.read().split()[0]) < 10
         assert box.exec("sh", "-c", "stty size", pty=True).stdout.read() == "24 80\r\n"
