@@ -12,6 +12,7 @@ from pathlib import Path
 from motet.client.addresses import endpoint
 from motet.client.certificate import checked_fingerprints, is_same_fingerprint, key_fingerprint
 from motet.client.socket_path import socket_path
+from motet.client.tls import context_for
 from motet.errors import ConnectionError
 
 DIAL_TIMEOUT = 10.0
@@ -46,7 +47,7 @@ class ServerLine:
                 reader, writer = await asyncio.open_connection(
                     self._to.host,
                     self._to.port,
-                    ssl=_context(self._fingerprint) if self._to.tls else None,
+                    ssl=context_for(self._fingerprint) if self._to.tls else None,
                     server_hostname=self._to.host if self._to.tls else None,
                 )
         except TimeoutError:
@@ -80,14 +81,6 @@ def _tune(sock: socket.socket) -> None:
     for name, value in KEEPALIVE.items():
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _context(fingerprint: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if fingerprint:  # who has the key is the server, whatever its certificate says
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class Relay:

@@ -39,7 +39,7 @@ class TlsStream(OverSocket):
         self._lock = _new_lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._received = bytearray(_RECEIVE_BYTES)
-        self._tls = _context(fingerprint).wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tls = context_for(fingerprint).wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         try:
             self._shake_hands()
         except ssl.SSLError as error:
@@ -111,7 +111,8 @@ class TlsStream(OverSocket):
             send_all(self._socket, sealed)
 
 
-def _context(fingerprint: str) -> ssl.SSLContext:
+def context_for(fingerprint: str) -> ssl.SSLContext:
+    """For connections to a server: with a fingerprint pinned, the caller compares its key itself."""
     context = ssl.create_default_context()
     if fingerprint:  # who has the key is the server, whatever its certificate says
         context.check_hostname = False
