@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from motet.core.commands import SeekRoom
 from motet.core.events import RoomDelayed
 from motet.core.host import HostLimits
-from motet.core.reservations import MOST_PENDING, Plan, Reservations
+from motet.core.reservations import MOST_PENDING, ReservationPlan, Reservations
 from motet.model.gpu import Gpu, GpuRequest
 from motet.model.reservation import HostUse, RoomAsked, RoomGranted
 from motet.testing.playbook import Playbook
@@ -36,7 +36,7 @@ def gpu(number: int, kind: str = "H100") -> Gpu:
     return Gpu(uuid=f"{number}", kind=kind, memory_mib=0)
 
 
-def asked(plan: Plan) -> list[tuple[int, RoomAsked]]:
+def asked(plan: ReservationPlan) -> list[tuple[int, RoomAsked]]:
     return [(each.number, each.asked) for each in plan.ask]
 
 
@@ -51,12 +51,12 @@ def made(asked: RoomAsked, count: int, *, on: str = "a") -> Reservations:
 def test_what_waits_is_asked_for_once_and_what_nobody_waits_for_any_more_is_withdrawn_latest_first() -> None:
     them = Reservations(KEEP)
     assert asked(them.plan([(CORE, 2), (FOUR, 1)], {}, 0.0)) == [(1, CORE), (2, CORE), (3, FOUR)]
-    assert them.plan([(CORE, 2), (FOUR, 1)], {}, 1.0) == Plan((), (), ())
+    assert them.plan([(CORE, 2), (FOUR, 1)], {}, 1.0) == ReservationPlan((), (), ())
     assert asked(them.plan([(CORE, 3), (FOUR, 1)], {}, 2.0)) == [(4, CORE)]
-    assert them.plan([(CORE, 1)], {}, 3.0) == Plan((), (2, 4, 3), ())
+    assert them.plan([(CORE, 1)], {}, 3.0) == ReservationPlan((), (2, 4, 3), ())
     assert [each.number for each in them.pending] == [1]
     assert not them.granted(2, RoomGranted(host_id="a")), "it was withdrawn"
-    assert them.plan([], {}, 4.0) == Plan((), (1,), ())
+    assert them.plan([], {}, 4.0) == ReservationPlan((), (1,), ())
     assert len(them) == 0
 
 
@@ -77,12 +77,12 @@ def test_room_that_hosts_have_is_used_before_more_is_asked_for_and_room_on_its_w
 def test_what_no_container_needs_is_kept_for_a_while_and_its_host_is_smaller_then() -> None:
     them = made(CORE, 3)
     busy, idle = {"a": HostUse(cpu=3)}, {"a": HostUse(cpu=1)}
-    assert them.plan([], busy, 10.0) == Plan((), (), ())
-    assert them.plan([], idle, 20.0) == Plan((), (), ())
-    assert them.plan([], {"a": HostUse(cpu=2)}, 79.0) == Plan((), (), ())
-    assert them.plan([], idle, 80.0) == Plan((), (3,), ("a",)), "one of the two was needed meanwhile"
-    assert them.plan([], idle, 139.0) == Plan((), (), ())
-    assert them.plan([], idle, 140.0) == Plan((), (2,), ("a",))
+    assert them.plan([], busy, 10.0) == ReservationPlan((), (), ())
+    assert them.plan([], idle, 20.0) == ReservationPlan((), (), ())
+    assert them.plan([], {"a": HostUse(cpu=2)}, 79.0) == ReservationPlan((), (), ())
+    assert them.plan([], idle, 80.0) == ReservationPlan((), (3,), ("a",)), "one of the two was needed meanwhile"
+    assert them.plan([], idle, 139.0) == ReservationPlan((), (), ())
+    assert them.plan([], idle, 140.0) == ReservationPlan((), (2,), ("a",))
     assert [each.number for each in them.of_host("a")] == [1]
 
 
@@ -90,7 +90,7 @@ def test_a_gpu_that_a_container_has_is_not_given_back_and_a_free_one_of_another_
     them = made(H100, 2)
     uses = {"a": HostUse(cpu=1, gpus=frozenset("2"))}
     them.plan([], uses, 0.0)
-    assert them.plan([], uses, KEEP) == Plan((), (1,), ("a",))
+    assert them.plan([], uses, KEEP) == ReservationPlan((), (1,), ("a",))
     other = Reservations(KEEP)
     other.plan([(H100, 1)], {}, 0.0)
     other.granted(1, RoomGranted(host_id="a", gpus=(gpu(0, "L4"),)))
@@ -101,7 +101,7 @@ def test_a_gpu_that_a_container_has_is_not_given_back_and_a_free_one_of_another_
 
 def test_a_node_whose_agent_never_comes_has_its_room_given_back() -> None:
     them = made(CORE, 1)
-    assert them.plan([(CORE, 1)], {}, 0.0) == Plan((), (), ())
+    assert them.plan([(CORE, 1)], {}, 0.0) == ReservationPlan((), (), ())
     assert them.plan([(CORE, 1)], {}, KEEP).give_up == (1,)
     assert len(them.plan([(CORE, 1)], {}, KEEP).ask) == 1
 

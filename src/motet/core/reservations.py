@@ -76,7 +76,7 @@ class _Amounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReservationPlan:
     """What to do: reservations to ask for, and numbers of those to give up. `smaller`: the hosts that have less then, which are
     to be told first."""
 
@@ -127,7 +127,7 @@ class Reservations:
         """The cluster does not have it any more. Idempotent."""
         self._all.pop(number, None)
 
-    def plan(self, wanted: Sequence[tuple[RoomAsked, int]], uses: Mapping[str, HostUse], now: float) -> Plan:
+    def plan(self, wanted: Sequence[tuple[RoomAsked, int]], uses: Mapping[str, HostUse], now: float) -> ReservationPlan:
         """What is to be done, and count it as done. `uses`: of the hosts that have joined."""
         free = {host_id: self._amounts(host_id).without(use) for host_id, use in uses.items()}
         coming = Counter(
@@ -155,7 +155,7 @@ class Reservations:
             del self._all[number]
         for each in ask:
             self._all[each.number] = each
-        return Plan(tuple(ask), tuple(give_up), tuple(smaller))
+        return ReservationPlan(tuple(ask), tuple(give_up), tuple(smaller))
 
     def _amounts(self, host_id: str) -> _Amounts:
         found = _Amounts()

@@ -353,6 +353,10 @@ class Server:
         )
         return session
 
+    def with_hosts(self, take_part: Callable[[Driver, HostsBackend, Launched], None]) -> None:
+        """Who finds hosts elsewhere takes part."""
+        take_part(self._driver, self._backend, self._launched)
+
     def disconnect(self, session: ClientSession) -> None:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
