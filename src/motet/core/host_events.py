@@ -47,7 +47,7 @@ class HostEvents:
 
     def _room_delayed(self, event: e.RoomDelayed, turn: Turn) -> None:
         was_there = self._host.hosts.are_all_there_is
-        self._host.hosts.delay = event.why
+        self._host.hosts.tell_delay(event.why)
         if self._host.hosts.are_all_there_is and not was_there:  # now idle containers may make way
             self._host.devices.unsettle()
             self._host.room_changed()

@@ -86,7 +86,7 @@ class _HostEntry:
 class HostLedger:
     """Those that have joined and, unless the limits say otherwise, the server's own machine, whose GPUs `devices` has."""
 
-    __slots__ = ("_devices", "_known", "_limits", "_where", "are_several", "delay", "sandboxes")
+    __slots__ = ("_delay", "_devices", "_known", "_limits", "_where", "are_several", "sandboxes")
 
     def __init__(self, limits: OwnLimits, devices: Devices) -> None:
         self._limits = limits
@@ -98,8 +98,7 @@ class HostLedger:
         """The host of each container that has been placed."""
         self.sandboxes = 0
         """Those on the server's own machine, each in the place of a container."""
-        self.delay = ""
-        """Why room that was sought on the cluster does not come for now."""
+        self._delay = ""
         self.are_several = not limits.own
         """There is more to choose from than the server's own machine. While there is not, all are there, and nothing is looked
         for."""
@@ -130,10 +129,14 @@ class HostLedger:
     def _count(self) -> None:
         self.are_several = not self._limits.own or len(self._known) > 1
 
+    def tell_delay(self, why: str) -> None:
+        """Why room that was sought on the cluster does not come for now; empty: it may."""
+        self._delay = why
+
     @property
     def are_all_there_is(self) -> bool:
         """There is no more room than they have: no cluster is behind them, or that has none for now."""
-        return not self._limits.cluster or bool(self.delay)
+        return not self._limits.cluster or bool(self._delay)
 
     def spec(self, host_id: str) -> HostSpec | None:
         """What it has; None: there is no such host."""
@@ -248,7 +251,7 @@ class HostLedger:
         if self._limits.cluster and need.own_host:
             return f"waiting for {need}, and it has no containers: they run on {self._limits.cluster}"
         if self._limits.cluster:
-            return f"waiting for {need} on {self._limits.cluster}{f': {self.delay}' if self.delay else ''}"
+            return f"waiting for {need} on {self._limits.cluster}{f': {self._delay}' if self._delay else ''}"
         hosts = self._specs
         if not hosts:
             return f"waiting for a host: {need} is asked for, and none has joined yet"

@@ -31,6 +31,18 @@ class Reservation:
     granted: RoomGranted | None = None
     spare_since: float | None = None
 
+    def made(self, granted: RoomGranted) -> None:
+        """It is there."""
+        self.granted, self.spare_since = granted, None
+
+    def is_needed(self) -> None:
+        """By a container that is there."""
+        self.spare_since = None
+
+    def is_spare(self, now: float) -> None:
+        """By none."""
+        self.spare_since = now if self.spare_since is None else self.spare_since
+
 
 @dataclass(slots=True)
 class _Amounts:
@@ -120,7 +132,7 @@ class Reservations:
         reservation = self._all.get(number)
         if reservation is None:
             return False
-        reservation.granted, reservation.spare_since = granted, None
+        reservation.made(granted)
         return True
 
     def lost(self, number: int) -> None:
@@ -171,10 +183,10 @@ class Reservations:
             gpus = () if each.granted is None else each.granted.gpus
             if left.has(each.asked) and all(gpu.uuid in left.gpus for gpu in gpus):
                 left.take(each.asked, gpus)
-                each.spare_since = now if each.spare_since is None else each.spare_since
+                each.is_spare(now)
                 spare.append(each)
             else:
-                each.spare_since = None
+                each.is_needed()
         return spare
 
 

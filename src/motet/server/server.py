@@ -140,6 +140,8 @@ class Server:
         self._backend = HostsBackend(backend, self._clock.wall_now, app_users=config.app_users)
         of_backend = self._driver, self._backend, self._catalogue, self._lifetimes, self._lines, self._images
         self._launched = Launched(*of_backend, config, inherited)
+        self.parts_of_hosts = self._driver, self._backend, self._launched
+        """For what finds hosts elsewhere."""
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
@@ -352,10 +354,6 @@ class Server:
             confirms=confirms,
         )
         return session
-
-    def with_hosts(self, take_part: Callable[[Driver, HostsBackend, Launched], None]) -> None:
-        """Who finds hosts elsewhere takes part."""
-        take_part(self._driver, self._backend, self._launched)
 
     def disconnect(self, session: ClientSession) -> None:
         """The client is gone."""
