@@ -51,7 +51,7 @@ class ServerCluster:
         hosts, port = self._hosts, server.port
         if hosts is None or port is None:
             return
-        hosts.take_part(*server.parts_of_hosts)
+        server.launched.share_hosts(hosts.take_part)
         address = self._config.advertised or port.address
         if is_loopback(endpoint(address).host):
             logger.warning("nodes on other machines cannot reach %s: --host 0.0.0.0 listens on all interfaces", address)
