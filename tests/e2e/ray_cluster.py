@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PLAIN = {"RAY_AUTH_MODE": "disabled"}
-"""Ray asks for a token otherwise."""
+PLAIN = {"RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "120"}
+"""Ray asks for a token otherwise, and gives up a node that is slow to start."""
 
 CLUSTER = """
 import json, sys
