@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, Journal
+from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, InputTried, Journal
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
@@ -43,6 +43,25 @@ def reopen(postgres: PostgresDatabase) -> Iterator[Open]:
     for journal in opened:
         journal.close()
     lease.close()
+
+
+def test_what_a_large_call_costs_does_not_grow_with_what_it_has(journal: Journal, postgres: PostgresDatabase) -> None:
+    """The database chooses its plans while its tables are small: one that looks through a whole call for each input is then as
+    cheap as any other."""
+    parts = [range(first, first + 50) for first in range(0, 2000, 50)]
+    journal.keep([CallMade(call(1))])
+    for part in parts:
+        journal.keep([added(1, *part)])
+        journal.keep([InputTried("fc-1", index, 1) for index in part])
+        assert len(journal.payloads([("fc-1", index) for index in part])) == len(part)
+        if part[0] % 200:
+            journal.keep([ended(1, *part)])
+    assert isinstance(journal, PostgresJournal)
+    read = 0
+    for connection in (journal._writer, journal._reader):
+        connection.rows("SELECT pg_stat_force_next_flush()")
+        ((read,),) = connection.rows("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname <> 'calls'")
+    assert 3 * 2000 <= read < 6 * 2000
 
 
 def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
