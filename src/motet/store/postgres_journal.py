@@ -42,8 +42,8 @@ SELECT new.call_id, kept.call_id IS NULL, (SELECT call_id FROM motet.calls WHERE
     LEFT JOIN motet.calls AS kept ON kept.call_id = new.call_id
     WHERE kept.call_id IS NULL OR kept.principal <> new.principal LIMIT 1
 """
-# One that has ended is found by both columns of its index. NOT EXISTS would leave it to the database's statistics, and where these
-# are old, it looks through all outcomes of the call for each input.
+# One that has ended is found by both columns of its index. NOT EXISTS would leave that to the database's statistics: where
+# these are old, it looks through all outcomes of the call for each input.
 _NEW_INPUTS = """
 INSERT INTO motet.inputs(call, place, submitted_at, payload)
     SELECT calls.key, new.place, new.at, new.payload
