@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from motet.core.commands import SeekRoom
 from motet.core.events import RoomDelayed
 from motet.core.host import HostLimits
-from motet.core.reservations import MOST_PENDING, ReservationPlan, Reservations
+from motet.core.reservations import JOIN_PATIENCE, MOST_PENDING, ReservationPlan, Reservations
 from motet.model.gpu import Gpu, GpuRequest
 from motet.model.reservation import HostUse, RoomAsked, RoomGranted
 from motet.testing.playbook import Playbook
@@ -102,6 +102,7 @@ def test_a_gpu_that_a_container_has_is_not_given_back_and_a_free_one_of_another_
 def test_a_node_whose_agent_never_comes_has_its_room_given_back() -> None:
     them = made(CORE, 1)
     assert them.plan([(CORE, 1)], {}, 0.0) == ReservationPlan((), (), ())
+    assert them.plan([(CORE, 1)], {}, JOIN_PATIENCE - 1) == ReservationPlan((), (), ())
     assert them.plan([(CORE, 1)], {}, KEEP).give_up == (1,)
     assert len(them.plan([(CORE, 1)], {}, KEEP).ask) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from motet.errors import ServiceError
 from motet.model.gpu import Gpu
 from motet.model.reservation import RoomAsked
 from motet.wire.cluster import ClusterNode
+
+_AGENT = "host-agent:"
+"""What names of actors begin with. They end at random: a name is not free at once when its actor has been killed."""
 
 OLDEST = (2, 49)
 """Of Ray's releases: bundles have had label selectors since."""
@@ -142,7 +146,7 @@ class RayCluster:
         keeper = (
             self._ray.remote(AgentKeeper)
             .options(
-                name=_actor_name(host_id),
+                name=f"{_AGENT}{host_id}:{secrets.token_hex(4)}",
                 lifetime="detached",
                 num_cpus=0,
                 max_restarts=-1,
@@ -174,19 +178,19 @@ class RayCluster:
     def end_agents_before(self) -> None:
         """End those of this home that a driver before this one has left."""
         for name in self._ray.util.list_named_actors():
-            if name.startswith(_actor_name("")) and name.removeprefix(_actor_name("")) not in self._keepers:
-                try:
+            host_id = name.removeprefix(_AGENT).rpartition(":")[0]
+            if name.startswith(_AGENT) and host_id not in self._keepers:
+                with contextlib.suppress(ValueError):  # it went meanwhile
                     self._kill(self._ray.get_actor(name))
-                except ValueError:
-                    continue  # it went meanwhile
 
     def take_over_agent(self, host_id: str) -> Any | None:
         """The end of an agent that a driver before this one has started; None: there is none."""
-        try:
-            keeper = self._keepers[host_id] = self._ray.get_actor(_actor_name(host_id))
-        except ValueError:
-            return None
-        return keeper.watch.options(max_task_retries=0).remote()
+        for name in self._ray.util.list_named_actors():
+            if name.startswith(f"{_AGENT}{host_id}:"):
+                with contextlib.suppress(ValueError):  # it went meanwhile
+                    keeper = self._keepers[host_id] = self._ray.get_actor(name)
+                    return keeper.watch.options(max_task_retries=0).remote()
+        return None
 
     def _kill(self, keeper: Any) -> None:
         self._ray.kill(keeper, no_restart=True)
@@ -198,10 +202,6 @@ class RayCluster:
 
 def _labels(node: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in (node.get("Labels") or {}).items()}
-
-
-def _actor_name(host_id: str) -> str:
-    return f"host-agent:{host_id}"
 
 
 def _first_sentence(error: BaseException) -> str:

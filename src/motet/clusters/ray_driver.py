@@ -56,6 +56,16 @@ class _Group:
         self.is_over = False
 
 
+class _NodeAgent:
+    """An agent of a node. `needless`: it is to end."""
+
+    __slots__ = ("host_id", "needless")
+
+    def __init__(self, host_id: str) -> None:
+        self.host_id = host_id
+        self.needless = asyncio.Event()
+
+
 class RayDriver:
     """`run` it. `sock`: the end of the server's socket."""
 
@@ -71,14 +81,14 @@ class RayDriver:
         self._run = ""
         self._nodes: tuple[m.ClusterNode, ...] = ()
         self._groups: dict[int, _Group] = {}
-        self._agents: dict[str, asyncio.Task[None]] = {}
+        self._agents: dict[str, _NodeAgent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Until the server is gone, or says that it ends."""
         await self._over.wait()
-        for task in (*self._agents.values(), *self._tasks):
+        for task in self._tasks:
             task.cancel()
         if self._cluster is not None:
             with contextlib.suppress(Exception):  # Ray may be away, and the server does not wait for ever
@@ -114,10 +124,8 @@ class RayDriver:
                 if (gone := self._groups.pop(message.number, None)) is not None:
                     self._spawn(self._give_back(gone))
             case m.EndAgent():
-                if (task := self._agents.pop(message.host_id, None)) is not None:
-                    task.cancel()
-                    assert self._cluster is not None
-                    self._spawn(self._wait_for(self._cluster.end_agent, message.host_id))
+                if (agent := self._agents.get(message.host_id)) is not None:
+                    agent.needless.set()
             case m.LeaveCluster():
                 self._over.set()
 
@@ -228,27 +236,39 @@ class RayDriver:
 
     def _have_agent(self, host_id: str, watched: Any = None) -> None:
         """On that node. `watched`: the end of one that is there already."""
-        if host_id not in self._agents:
-            self._agents[host_id] = self._loop.create_task(self._keep_agent(host_id, watched))
+        agent = self._agents.get(host_id)
+        if agent is None:
+            agent = self._agents[host_id] = _NodeAgent(host_id)
+            self._spawn(self._keep(agent, watched))
+        agent.needless.clear()
 
-    async def _keep_agent(self, host_id: str, watched: Any) -> None:
-        """Until it is cancelled, or its node is gone."""
-        cluster, pauses = self._cluster, iter(PAUSES)
-        assert cluster is not None
-        while True:
-            try:
-                if watched is None:
-                    watched = await self._wait_for(cluster.start_agent, host_id, await self._settings(host_id))
-                _, why = await self._loop.run_in_executor(self._watchers, cluster.await_end, watched)
-            except Exception as error:  # Ray's, of whatever kind
-                why = str(error)
+    async def _keep(self, agent: _NodeAgent, watched: Any) -> None:
+        """While it is needed, and its node is there. Begun and ended here alone, one after the other."""
+        cluster, pauses, host_id = await self._found, iter(PAUSES), agent.host_id
+        while not agent.needless.is_set() and any(node.host_id == host_id for node in self._nodes):
+            ended = asyncio.ensure_future(self._ended(cluster, host_id, watched))
+            needless = asyncio.ensure_future(agent.needless.wait())
+            await asyncio.wait({ended, needless}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                self._tell(m.AgentTold(host_id, ended.result()))
+            while True:  # its actor may be just starting, and then there is nothing to end yet
+                await self._wait_for(cluster.end_agent, host_id)
+                if (await asyncio.wait({ended}, timeout=1.0))[0]:
+                    break
             watched = None
-            self._tell(m.AgentTold(host_id, why or "it ended without a word"))
-            await self._wait_for(cluster.end_agent, host_id)
-            if not any(node.host_id == host_id for node in self._nodes):
-                self._agents.pop(host_id, None)
-                return
-            await asyncio.sleep(next(pauses, PAUSES[-1]))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(needless, 0 if agent.needless.is_set() else next(pauses, PAUSES[-1]))
+        del self._agents[host_id]
+
+    async def _ended(self, cluster: RayCluster, host_id: str, watched: Any) -> str:
+        """Why an agent has ended, or could not be started."""
+        try:
+            if watched is None:
+                watched = await self._wait_for(cluster.start_agent, host_id, await self._settings(host_id))
+            _, why = await self._loop.run_in_executor(self._watchers, cluster.await_end, watched)
+        except Exception as error:  # Ray's, of whatever kind
+            why = str(error)
+        return why or "it ended without a word"
 
     async def _settings(self, host_id: str) -> bytes:
         serving, cluster = await self._serving, self._cluster

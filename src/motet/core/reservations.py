@@ -15,6 +15,9 @@ from motet.core.devices import place
 from motet.model.gpu import Gpu
 from motet.model.reservation import HostUse, RoomAsked, RoomGranted
 
+JOIN_PATIENCE = 60.0
+"""Seconds that a host has to join on whose node something is reserved."""
+
 MOST_PENDING = 256
 """Reservations that a cluster is asked for and has not made: enough for an autoscaler to see how much is missing."""
 
@@ -159,8 +162,9 @@ class Reservations:
                 room -= 1
             give_up += [each.number for each in alike[max(lacks, 0) :]]
         for host_id in self.hosts:
+            keep = self._keep if host_id in uses else max(self._keep, JOIN_PATIENCE)
             for each in self._spare(host_id, uses.get(host_id), now):
-                if each.spare_since is not None and now - each.spare_since >= self._keep:
+                if each.spare_since is not None and now - each.spare_since >= keep:
                     give_up.append(each.number)
                     smaller[host_id] = None
         for number in give_up:

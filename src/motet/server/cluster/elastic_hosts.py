@@ -45,7 +45,9 @@ class ElasticHosts:
         self._told: dict[str, HostSpec] = {}
         """What hosts that have joined say of themselves."""
         self._ours: set[str] = set()
-        """Hosts on whose nodes something was reserved, and which may have an agent."""
+        """Hosts on whose nodes something is reserved, and which may have an agent."""
+        self._ever: set[str] = set()
+        """Hosts that are nodes of the cluster, or were: they have what is reserved there, and nothing else."""
         self._nodes: tuple[m.ClusterNode, ...] = ()
         self._wanted: tuple[tuple[RoomAsked, int], ...] = ()
         self._serving: m.ServeAgents | None = None
@@ -118,6 +120,7 @@ class ElasticHosts:
         for host_id in self._ours.difference(self._reservations.hosts):
             self._ours.discard(host_id)
             self._agents_said.pop(host_id, None)
+            self._tell_host(host_id)
             self._link.send(m.EndAgent(host_id))
             logger.info("host %s is not needed, and given back to the cluster", host_id)
         self._tell_delay(driver)
@@ -150,6 +153,8 @@ class ElasticHosts:
     # --- what the cluster driver tells ---------------------------------------------------------------------------------------
 
     def _received(self, message: m.FromDriver) -> None:
+        if isinstance(message, m.NodesAre):
+            self._ever.update(node.host_id for node in message.nodes)
         if self._driver is not None:
             self._driver.guard(self._heard, message)
         elif isinstance(message, m.NodesAre):
@@ -168,6 +173,7 @@ class ElasticHosts:
                 granted = RoomGranted(host_id=message.host_id, gpus=message.gpus)
                 if self._reservations.granted(message.number, granted):
                     self._ours.add(message.host_id)
+                    self._ever.add(message.host_id)
                     self._tell_host(message.host_id)
             case m.RoomLost():
                 self._lose(message.number, message.why)
@@ -209,21 +215,22 @@ class ElasticHosts:
     def _shaped(self, told: HostSpec) -> HostSpec:
         """What is reserved there; who is no node of ours has what it says."""
         host_id = told.host_id
-        if host_id not in self._ours:
+        if host_id not in self._ever:
             return told
         made = self._reservations.of_host(host_id)
         resources: dict[str, float] = {}
         for each in made:
             for name, amount in each.asked.resources:
                 resources[name] = resources.get(name, 0.0) + amount
-        gone = not any(node.host_id == host_id for node in self._nodes)
+        is_there = any(node.host_id == host_id for node in self._nodes)
+        leaving = told.leaving or ("" if made else "is not needed")
         return replace(
             told,
             cpu=sum(each.asked.cpu for each in made),
             memory_mib=sum(each.asked.memory_mib for each in made),
             gpus=tuple(_device(told, gpu) for each in made if each.granted is not None for gpu in each.granted.gpus),
             resources=resources,
-            leaving=told.leaving or ("has left the cluster" if gone else ""),
+            leaving=leaving if is_there else "has left the cluster",
         )
 
     def _by_number(self, host_id: str, use: HostUse) -> HostUse:
