@@ -38,7 +38,9 @@ def work(x: int, begun: str) -> tuple[int, int]:
     import os
 
     pathlib.Path(begun, f"{x}-{os.getpid()}-{time.time_ns()}").touch()
-    time.sleep(0.25)
+    while not pathlib.Path(begun, "go").exists():
+        time.sleep(0.05)
+    time.sleep(0.1)
     return x, os.getpid()
 
 
@@ -123,6 +125,9 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnRay]:
         options = ("--port", "0", "--tls", "--backend", "ray", "--ray-address", ray.address, "--ray-keep", str(KEEP))
         with standing_server(home, *options, env=PLAIN) as server:
             yield OnRay(server, ray)
+            status, _, err = server.end()
+            assert status == 0, err
+            assert "Traceback" not in err, err
 
 
 def gone_wrong(on: OnRay, node: RayNode, how: str) -> None:
@@ -159,10 +164,11 @@ def test_inputs_run_to_their_end_whatever_dies(on_ray: OnRay, tmp_path: Path, ho
     begun.mkdir()
     program = on_ray.program(tmp_path, PROGRAM, str(begun), str(count))
     try:
-        until(lambda: len(list(begun.iterdir())) >= 20)
+        until(lambda: len(list(begun.iterdir())) == 12)
         assert {each["containers"] for each in on_ray.hosts()} == {1, 2}
         gone_wrong(on_ray, on_ray.ray.nodes["other"], how)
         at = time.time()
+        (begun / "go").touch()
         out, err = program.communicate(timeout=120)
     finally:
         program.kill()
@@ -170,6 +176,7 @@ def test_inputs_run_to_their_end_whatever_dies(on_ray: OnRay, tmp_path: Path, ho
     assert program.returncode == 0, err
     results = [line.split() for line in out.splitlines()]
     assert sorted(int(x) for x, _, _ in results) == list(range(count)), "each has one result"
+    (begun / "go").unlink()
     runs = Counter(path.name.split("-")[0] for path in begun.iterdir())
     if not may_rerun:
         assert set(runs.values()) == {1}, "nothing was run twice"
@@ -184,6 +191,7 @@ def test_inputs_run_to_their_end_whatever_dies(on_ray: OnRay, tmp_path: Path, ho
     if how != "the head is killed":
         # What is not needed is given back, and comes again when it is.
         until(lambda: not on_ray.hosts())
+        (begun / "go").touch()
         again = on_ray.program(tmp_path, PROGRAM, str(begun), "4")
         out, err = again.communicate(timeout=PATIENCE)
         assert len(out.splitlines()) == 4, err
@@ -228,9 +236,10 @@ def test_a_cluster_that_wants_a_token_is_used_with_it(tmp_path: Path) -> None:
         options = ("--port", "0", "--tls", "--backend", "ray", "--ray-address", ray.address)
         with pytest.raises(RuntimeError, match="token"):
             StandingServer(tmp_path / "without", *options, env={**PLAIN})
-        with standing_server(tmp_path / "home", *options, env=wants) as server:
+        with standing_server(tmp_path / "home", *options, "--host", "0.0.0.0", env=wants) as server:
             begun = tmp_path / "begun"
             begun.mkdir()
             program = OnRay(server, ray).program(tmp_path, PROGRAM.replace("min_containers=2, ", ""), str(begun), "4")
+            (begun / "go").touch()
             out, err = program.communicate(timeout=PATIENCE)
             assert len(re.findall(r"^\d ", out, re.MULTILINE)) == 4, err
