@@ -18,7 +18,7 @@ from motet.server.cluster.elastic_hosts import ElasticHosts
 from motet.server.driver import Driver
 from motet.server.hosts.hosts_backend import HostsBackend
 from motet.testing.backends import FakeBackend
-from motet.testing.transcript import cancel, ended, finished, function, ready, submit
+from motet.testing.transcript import cancel, ended, function, ready, submit
 from motet.wire import cluster as m
 from motet.wire import report
 from tests.contracts.backend_contract import RecordingReports
@@ -145,11 +145,11 @@ def test_a_host_has_what_is_reserved_on_its_node_whatever_its_agent_says() -> No
 def test_what_is_not_needed_is_given_back_after_a_while_and_its_agent_is_not_needed_either() -> None:
     async def scene(on: Scene) -> None:
         await on.one_container()
-        await on.happens(*ready(1), finished(1, 1))
+        await on.happens(*ready(1))
         assert await on.soon(30.0) == []
-        await on.happens(ended(1))
+        await on.happens(cancel("a"), ended(1))
         assert await on.soon(KEEP - 2) == [], "it may be used again"
-        assert await on.soon(4.0) == [m.GiveBack(1), m.EndAgent(NODE)]
+        assert await on.soon(10.0) == [m.GiveBack(1), m.EndAgent(NODE)]
         host = on.reports.hosts[NODE]
         assert (host.cpu, host.leaving) == (0, "is not needed"), "an agent that has not ended yet has no room"
         on.hosts.host_lost(NODE, "has left")
