@@ -27,11 +27,6 @@ def is_app_user(uid: int) -> bool:
     return FIRST_APP_USER <= uid < FIRST_APP_USER + APP_USERS
 
 
-def with_level(reason: str, isolation: Isolation | None) -> str:
-    """Why a container was started, as it is recorded: with its level, unless that is the one without walls."""
-    return reason if isolation in (None, "process") else f"{reason} (isolation level {isolation})"
-
-
 def is_below(path: str, directories: Iterable[str]) -> bool:
     """Whether it is one of these directories, or lies in one."""
     return any(path == each or path.startswith(f"{each}/") for each in directories)
