@@ -247,8 +247,8 @@ class Conversation:
 
 
 class Conversations:
-    """All of a server's that may be taken up. `grace`: seconds that each is kept without a connection; 0: none is, and its client
-    cannot be told how the server leads: where another server may lead by now, its connection ends with an error."""
+    """All of a server's that may be taken up. `grace`: seconds that each is kept without a connection; 0: none is, and clients
+    cannot be told how the server leads: where another one may lead by now, their connections end with an error."""
 
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
