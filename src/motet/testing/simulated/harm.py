@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
-from motet.store.lease import LEASE
 from motet.testing.history_events import Event, Fault
 from motet.testing.history_told import NEVER
 from motet.testing.simulated.cable import Cable
@@ -14,7 +13,7 @@ from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.host import HostedBackend, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
-from motet.testing.simulated.plan import FaultKind
+from motet.testing.simulated.plan import LEASE, FaultKind
 from motet.testing.simulated.process import SimulatedProcess
 
 

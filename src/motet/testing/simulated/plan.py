@@ -32,6 +32,9 @@ FaultKind = Literal[
 KINDS: tuple[FaultKind, ...] = ("server crashes", "server crashes", *get_args(FaultKind))
 """As they are drawn: crashes of the server more often than the others."""
 
+LEASE = 2.0
+"""Seconds for which a server leads that does not reach its database, as usual."""
+
 TWO_SERVERS = frozenset({"server is replaced", "leader is cut off"})
 """With these, there are two for a while, which share a database."""
 

@@ -17,7 +17,6 @@ from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.lead import RENEWALS
 from motet.server.wiring import ATTEMPT_BITS, build_server
-from motet.store.lease import LEASE
 from motet.testing.history_events import BoundsDeclared, Broke, Event, Fault, ServerBegan, Settled
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import STREAMING, ScriptedClient
@@ -29,7 +28,7 @@ from motet.testing.simulated.ground import SimulatedGround
 from motet.testing.simulated.harm import Harm
 from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
-from motet.testing.simulated.plan import FaultKind, WorldPlan
+from motet.testing.simulated.plan import LEASE, FaultKind, WorldPlan
 from motet.testing.simulated.process import SimulatedProcess
 from motet.testing.simulated.scheduled import DEPLOYER, ScheduledApp
 from motet.testing.transcript import spec
