@@ -241,14 +241,9 @@ def of_motet(
             run("one sequential client", "tasks", 1, 200, 1)
             wide = run(_WIDE.format(options), "tasks", options.clients, options.calls, options.under_way)
             run(f"{options.clients} clients, 8 under way each", "tasks", options.clients, options.calls, 8)
-            half = max(1, int(wide.rate / 2 / options.clients))
-            run(
-                f"{options.clients} clients, which offer half as many a second",
-                "rate",
-                options.clients,
-                options.calls,
-                half,
-            )
+            offered = max(1, int(wide.rate * options.offered / options.clients))
+            what = f"{options.clients} clients, {options.offered:.0%} of that offered"
+            run(what, "rate", options.clients, options.calls, offered)
             run("one spawn_map", "each", 1, options.clients * options.calls, 1)
             run("one spawn_map as one call", "map", 1, options.clients * options.calls, 1)
             count = options.clients * options.calls

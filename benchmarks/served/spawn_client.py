@@ -56,8 +56,8 @@ async def one_by_one(spawn: Spawn, count: int, under_way: int) -> None:
 
 
 async def at_rate(spawn: Spawn, count: int, rate: int) -> None:
-    """`count` calls, so many a second, whether or not those before have been acknowledged. Each waits from when it was due: what
-    is late because others are counts, too."""
+    """`count` calls, so many a second, whether or not those before have been acknowledged. Each waits from when it was due:
+    what is late because others are counts, too."""
     await spawn(0)
     begin()
     waits: list[float] = []
