@@ -124,7 +124,15 @@ class KeptImages:
             found = [self._oci.notes.log(stage) for stage in (() if noted is None else noted.stages)]
         return [each for each in found if each.is_file()]
 
+    def logs_named(self, name: str) -> list[Path]:
+        """What the build wrote that has this id, or the only one whose id begins so: as one that failed says it."""
+        found = [each for each in self._all_logs() if each.stem.startswith(name)]
+        return found if len(found) == 1 else [each for each in found if each.stem == name]
+
     def last_log(self) -> Path | None:
         """What the last build wrote, also one that failed."""
-        logs = [*self._cache.log("*").parent.glob("*.log"), *self._oci.notes.log("*").parent.glob("*.log")]
-        return max(logs, key=lambda it: it.stat().st_mtime, default=None)
+        return max(self._all_logs(), key=lambda it: it.stat().st_mtime, default=None)
+
+    def _all_logs(self) -> list[Path]:
+        places = self._cache.log("*").parent, self._oci.notes.log("*").parent
+        return [each for place in places for each in place.glob("*.log")]

@@ -101,11 +101,12 @@ class Sandbox(Handle):
     @dual
     def wait(self, raise_on_termination: bool = True) -> Steps[None]:
         """Return once it has ended. Raises `SandboxTimeoutError` if its `timeout` was over and, unless that is not wanted,
-        `SandboxTerminatedError` if it was ended, or lost."""
+        `SandboxTerminatedError` if it was ended, or lost, or something in it was for want of memory."""
         view = yield from self._view(wait=True)
         if view.ended == "timeout":
             raise SandboxTimeoutError(f"sandbox {self.object_id} was ended: {view.reason}")
-        if view.ended != "exited" and raise_on_termination:
+        # A command that ends by itself has no reason but its code.
+        if (view.ended != "exited" or view.reason) and raise_on_termination:
             raise SandboxTerminatedError(f"sandbox {self.object_id} was ended: {view.reason}")
 
     @dual
@@ -165,6 +166,8 @@ class Sandbox(Handle):
         text: bool = True,
         bufsize: Literal[-1, 1] = -1,
         pty: bool | PtySize = False,
+        pty_info: object = None,
+        _pty_info: object = None,
     ) -> Steps[ContainerProcess[Any]]:
         """Run a command in it, besides its own. Returns once the command runs. `timeout`: seconds after which it is killed.
         `text`: its streams are text. `pty`: it gets a terminal, and all it writes is in stdout.
@@ -172,6 +175,12 @@ class Sandbox(Handle):
         Raises `NotFoundError` for a command or directory that is not there, `SandboxTerminatedError` once the sandbox has
         ended, and `ResourceExhaustedError` where as many run as may.
         """
+        for name, said in (("pty_info", pty_info), ("_pty_info", _pty_info)):
+            if said is not None:
+                raise UnimplementedError(
+                    f"`{name}` is not available in this version of Motet. Say `pty=True`, or a size as "
+                    "`pty=PtySize(rows, columns)`."
+                )
         if bufsize not in (-1, 1):
             raise InvalidError(f"`bufsize` must be -1 or 1 (lines), got {bufsize!r}")
         if bufsize == 1 and not text:
