@@ -74,7 +74,7 @@ class KeptImages:
         return sorted([*found, *self._listed_oci(deployed)], key=lambda it: -it.last_used_at)
 
     def _listed_oci(self, deployed: Mapping[str, Sequence[str]]) -> list[KeptImage]:
-        uses, found = self._oci.notes.uses, []
+        notes, found = self._oci.notes, []
         self.problem = ""
         try:
             images = self._oci.listed() if self._oci.is_used else {}
@@ -82,7 +82,10 @@ class KeptImages:
             self.problem = str(error)
             return []
         for noted, size in images.values():
-            apps = uses.apps(noted.name)
+            names = [noted.name, *notes.made_of(noted.name)]
+            apps: dict[str, float] = {}
+            for app, at in (used for name in names for used in notes.uses.apps(name).items()):
+                apps[app] = max(at, apps.get(app, at))
             found.append(
                 KeptImage(
                     kind="oci",
@@ -95,8 +98,8 @@ class KeptImages:
                     seconds=noted.seconds,
                     apps=apps,
                     last_used_at=max([noted.built_at, *apps.values()]),
-                    in_use=uses.is_used(noted.name),
-                    deployed=tuple(deployed.get(noted.name, ())),
+                    in_use=any(map(notes.uses.is_used, names)),
+                    deployed=tuple(dict.fromkeys(app for name in names for app in deployed.get(name, ()))),
                 )
             )
         return found

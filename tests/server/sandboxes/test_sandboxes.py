@@ -176,7 +176,7 @@ def test_a_command_that_was_killed_for_want_of_memory_is_told_with_that() -> Non
                 box.wire.say(x.SandboxEnded("exited", 137, 0, b"", 0, b""))
                 other = on.principal(ANN)
                 while not (await other.answer(x.FindSandbox("sb-1"))).view.ended:
-                    await asyncio.sleep(0)
+                    continue
                 on.backend.end("sb-1", 0, "used more than its 64 MiB of memory, and was ended")
                 waited = (await client.wait(m.Reply)).body.view  # the code alone did not say it
                 assert (waited.ended, waited.returncode) == ("exited", 137)

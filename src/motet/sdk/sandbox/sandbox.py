@@ -252,11 +252,11 @@ class Sandbox(Handle):
 
     @dual
     def snapshot_filesystem(self, timeout: int = 55, *, ttl: int | None = None) -> Steps[Image]:
-        """Its files as they are now, as an image for `create(image=..., isolation="oci")`, which stays until the engine is told
-        to delete it. Raises `UnimplementedError` at other levels than `oci`."""
+        """Its files as they are now, as an image for `create(image=..., isolation="oci")`, which `motet image prune` removes
+        when nobody has used it for long. Raises `UnimplementedError` at other levels than `oci`."""
         if ttl is not None:
             raise UnimplementedError(
-                "`ttl` is not available: snapshots stay until `podman image rm` or `docker image rm` deletes them"
+                "`ttl` is not available: `motet image prune` removes snapshots that nobody has used for long"
             )
         snapshot_id = new_sandbox_id()[len(PREFIX) :]
         reply = yield from self._reached.request(m.SnapshotSandbox(self.object_id, snapshot_id, float(timeout)))
