@@ -27,6 +27,14 @@ def is_app_user(uid: int) -> bool:
     return FIRST_APP_USER <= uid < FIRST_APP_USER + APP_USERS
 
 
+def no_snapshots(functions: Iterable[str], isolation: Isolation) -> str:
+    """That functions which ask for memory snapshots have none on this level, which they did not choose themselves."""
+    return (
+        f"enable_memory_snapshot has no effect on the isolation level {isolation!r} (for {', '.join(functions)}): containers "
+        "there are forked from a process in which no code of theirs has run"
+    )
+
+
 def is_below(path: str, directories: Iterable[str]) -> bool:
     """Whether it is one of these directories, or lies in one."""
     return any(path == each or path.startswith(f"{each}/") for each in directories)
