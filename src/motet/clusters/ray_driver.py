@@ -78,6 +78,8 @@ class RayDriver:
         self._cluster: RayCluster | None = None
         self._found: asyncio.Future[RayCluster] = self._loop.create_future()
         self._serving: asyncio.Future[m.ServeAgents] = self._loop.create_future()
+        self._early: list[m.ToDriver] = []
+        """What the server said before the cluster was found."""
         self._run = ""
         self._nodes: tuple[m.ClusterNode, ...] = ()
         self._groups: dict[int, _Group] = {}
@@ -112,11 +114,20 @@ class RayDriver:
         self._over.set()
 
     def _received(self, message: m.ToDriver) -> None:
+        if isinstance(message, m.BeginOnCluster):
+            self._spawn(self._begin(message))
+        elif isinstance(message, m.LeaveCluster):
+            self._over.set()
+        elif self._found.done():
+            self._do(message)
+        else:  # it may be about what a driver before this one has left, which is being looked for
+            self._early.append(message)
+
+    def _do(self, message: m.ToDriver) -> None:
         match message:
-            case m.BeginOnCluster():
-                self._spawn(self._begin(message))
             case m.ServeAgents():
-                self._serving.set_result(message)
+                if not self._serving.done():
+                    self._serving.set_result(message)
             case m.Reserve():
                 self._groups[message.number] = group = _Group(message.number, message.asked)
                 self._spawn(self._reserve(group))
@@ -126,8 +137,6 @@ class RayDriver:
             case m.EndAgent():
                 if (agent := self._agents.get(message.host_id)) is not None:
                     agent.needless.set()
-            case m.LeaveCluster():
-                self._over.set()
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -169,6 +178,8 @@ class RayDriver:
             self._have_agent(host_id, await self._wait_for(cluster.take_over_agent, host_id))
         await self._wait_for(cluster.end_agents_before)
         self._found.set_result(cluster)
+        for message in self._early:
+            self._do(message)
         self._tell(m.OnCluster(cluster.what, tuple(missing)))
         self._tell(m.NodesAre(self._nodes))
         await self._look_again_and_again(cluster)
