@@ -52,7 +52,9 @@ def test_a_bundle_has_what_is_asked_for(
         (("B200", "H100:4"), "B200"),
     ],
 )
-def test_the_first_kind_that_a_node_of_the_cluster_has_is_asked_for(requests: tuple[str, ...], request_chosen: str) -> None:
+def test_the_first_kind_that_a_node_of_the_cluster_has_is_asked_for(
+    requests: tuple[str, ...], request_chosen: str
+) -> None:
     assert chosen(gpu(*requests), ALL) == GpuRequest.parse(request_chosen)
 
 
