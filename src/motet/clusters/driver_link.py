@@ -19,7 +19,7 @@ logger = logging.getLogger("motet.server")
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until a driver that has ended is started again."""
 
-FIRST_TIMEOUT = 60.0
+FIRST_TIMEOUT = 45.0
 """Seconds in which the first one has to find the cluster."""
 
 CLOSE_TIMEOUT = 15.0

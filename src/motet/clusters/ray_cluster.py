@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from motet.errors import ServiceError
 from motet.model.gpu import Gpu
 from motet.model.reservation import RoomAsked
 from motet.wire.cluster import ClusterNode
+
+REACH_TIMEOUT = 5.0
+"""Seconds in which the head of a cluster has to take a connection."""
 
 _AGENT = "host-agent:"
 """What names of actors begin with. They end at random: a name is not free at once when its actor has been killed."""
@@ -40,6 +44,7 @@ class RayCluster:
             )
         self._ray: Any = ray
         self._namespace = f"motet-{home}"
+        _reach(address)
         try:
             ray.init(
                 address=address,
@@ -207,6 +212,17 @@ def _labels(node: Mapping[str, Any]) -> dict[str, str]:
 def _first_sentence(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _reach(address: str) -> None:
+    """Raise `ServiceError` if nothing is there that takes connections: Ray would try for a minute."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()) or "://" in address:
+        return  # for Ray to find
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_TIMEOUT).close()
+    except (OSError, OverflowError) as error:
+        raise ServiceError(_why_not(address, ConnectionError(error))) from error
 
 
 def _why_not(address: str, error: BaseException) -> str:
