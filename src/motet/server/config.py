@@ -68,6 +68,7 @@ class ServerConfig:
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `ended_sandboxes`: the file that says how sandboxes ended, for servers after this one; None: it is forgotten with it.
+    `state`: the file with shared state that has names, if no database has that; None: it is forgotten with the server.
     `app_users`: the server is root, and containers of each app are a user of its own, also without walls.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
@@ -104,6 +105,7 @@ class ServerConfig:
     hidden: tuple[str, ...] = ()
     ended_sandboxes: Path | None = None
     app_users: bool = False
+    state: Path | None = None
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -132,6 +134,7 @@ class ServerConfig:
             agent_env={**base_env, **temporary},
             images=home / "images",
             ended_sandboxes=standing_directory(home) / "sandboxes",
+            state=standing_directory(home) / "state.db",
             builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
             app_users=_app_users(),
         )
@@ -173,6 +176,7 @@ class ServerConfig:
             trace_directory=_trace_directory(),
             images=home_directory(os.environ) / "images",
             isolation=_isolation(),
+            state=standing_directory(home_directory(os.environ)) / "state.db",
             hidden=(str(home_directory(os.environ)),),
         )
 
