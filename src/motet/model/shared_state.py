@@ -19,10 +19,11 @@ KINDS = {"di": "Dict"}
 
 
 class StateView(msgspec.Struct, frozen=True):
-    """A named object, for people: `entries` and `size`, in bytes, of what it holds; `made_at` of the wall clock."""
+    """A named object, for people: `within` which environment it is, how many `entries` and bytes it holds (`size`), and when it was
+    made, by the wall clock."""
 
     name: str
-    environment: str
+    within: str
     made_at: float
     entries: int
     size: int

@@ -74,10 +74,10 @@ class RemoveState(Message, tag="remove_state", frozen=True):
 
 
 class ListState(Message, tag="list_state", frozen=True):
-    """The named objects with ids of this `prefix`, in an environment. Answered by `StateListed`."""
+    """The named objects with ids of this `prefix`, `within` an environment. Answered by `StateListed`."""
 
-    prefix: Annotated[str, Meta(max_length=2)]
-    environment: Annotated[str, Meta(max_length=64)]
+    prefix: StateId
+    within: StateId
 
 
 class EntryFound(Message, tag="entry_found", frozen=True):

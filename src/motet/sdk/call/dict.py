@@ -69,7 +69,7 @@ class DictManager:
         views.sort(key=lambda view: view.made_at, reverse=True)
         if before is not None:
             views = [view for view in views if view.made_at < before.timestamp()]
-        return [Dict(named_id("di", view.name, view.environment)) for view in views[:max_objects]]
+        return [Dict(named_id("di", view.name, view.within)) for view in views[:max_objects]]
 
     @dual
     def delete(

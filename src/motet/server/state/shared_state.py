@@ -162,7 +162,7 @@ class SharedState:
         return m.StateMade(found is not None)
 
     async def _list(self, body: m.ListState, asker: StateAsker) -> ReplyBody:
-        prefix = named_id(body.prefix, "x", body.environment)[:-1]
+        prefix = named_id(body.prefix, "x", body.within)[:-1]
         listed = await self._do(prefix, lambda rows: rows.listed(prefix))
         named = [(name_of(each.state_id), each) for each in listed if self._may_use(each, asker)]
         return m.StateListed(
