@@ -19,8 +19,8 @@ KINDS = {"di": "Dict"}
 
 
 class StateView(msgspec.Struct, frozen=True):
-    """A named object, for people: `within` which environment it is, how many `entries` and bytes it holds (`size`), and when it was
-    made, by the wall clock."""
+    """A named object, for people: `within` which environment it is, how many `entries` and bytes (`size`) it holds, and when it
+    was made, by the wall clock."""
 
     name: str
     within: str
