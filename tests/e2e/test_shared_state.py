@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -68,6 +69,9 @@ def test_what_writers_had_an_answer_for_is_there_after_a_kill_and_nothing_half(t
             for index in set(range(count)) - set(unsure):
                 assert {f"{number}-{index}-a", f"{number}-{index}-b"} <= set(keys)
         assert {key[:-1] + "b" for key in keys if key.endswith("a")} == {key for key in keys if key.endswith("b")}
+        assert server.motet("dict", "get", "ledger", "0-0-a") == "0\n"
+        assert json.loads(server.motet("dict", "list", "--json"))[0]["entries"] == len(keys)
+        assert "0-0-c" in server.motet("dict", "get", "ledger", "0-0-c", status=1)
     finally:
         server.end()
     # A program without a server has the same ones.

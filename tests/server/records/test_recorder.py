@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from motet.core.commands import Command, KillContainer, RecordArguments, ReportDecision, StartContainer
 from motet.records.arguments import ArgumentsRecord
@@ -18,6 +19,7 @@ from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.server.records.recorder import Recorder
+from motet.store.blob_reference import IN_JOURNAL, MARKER, BlobName, StoredPayload, digest_of, large_arguments
 from motet.store.records import RecordReader
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire.client_messages import OutputLines
@@ -73,7 +75,7 @@ def test_an_app_is_kept_with_its_functions_and_its_end() -> None:
 
 def test_a_container_is_kept_as_it_is_by_then() -> None:
     async def scene(on: Stage) -> None:
-        on.turn(StartContainer("ta-1", "fu-1", "one waits", waited=0.5))
+        on.turn(StartContainer("ta-1", "fu-1", "one waits", waited=0.5, isolation="oci"))
         on.recorder.told(facts.ContainerConnected("ta-1"))
         record = (await on.kept()).container("ta-1")
         assert record is not None
@@ -85,7 +87,7 @@ def test_a_container_is_kept_as_it_is_by_then() -> None:
         record = (await on.kept()).container("ta-1")
         assert record is not None
         assert record.loaded_at == record.ready_at is not None
-        assert record.end == "idle; exited with status 0"
+        assert (record.end, record.isolation) == ("idle; exited with status 0", "oci")
         assert on.recorder.containers == {}
 
     play(scene)
@@ -97,7 +99,7 @@ def test_a_container_that_came_back_is_kept_with_its_level() -> None:
         on.recorder.told(facts.ContainerGone("ta-1", "exited with status 0"))
         record = (await on.kept()).container("ta-1")
         assert record is not None
-        assert record.reason.endswith(" (isolation level bubblewrap)")
+        assert record.isolation == "bubblewrap"
         assert record.ended_at is not None
 
     play(scene)
@@ -155,5 +157,24 @@ def test_arguments_are_kept_with_where_their_function_is_unless_they_are_too_lar
         assert (found.payload, found.ended_at) == (b"x" * 10, pytest.approx(on.clock.wall(now)))
         assert store.arguments("in-11-0") is None
         assert store.definition("fu-1") == definition()
+
+    play(scene)
+
+
+def test_of_arguments_that_are_blobs_the_reference_is_kept_and_none_that_a_client_made_up() -> None:
+    async def scene(on: Stage) -> None:
+        stored = StoredPayload.of(BlobName("home", "fc-1", 1, 1, "a", 0, digest_of(b"")), 1_000_000)
+        records = [
+            ArgumentsRecord(f"fc-{number}", 0, "fu-1", on.clock.now(), payload)
+            for number, payload in enumerate([IN_JOURNAL, stored, MARKER])
+        ]
+        on.turn(RecordArguments(records))
+        store = await on.kept()
+        assert [store.arguments(f"in-{number}-0") is not None for number in range(3)] == [False, True, False]
+        found = store.arguments("in-1-0")
+        assert found is not None
+        assert large_arguments(found) == stored
+        for other in (replace(found, index=1), replace(found, call_id="fc-2"), replace(found, payload=b"small")):
+            assert large_arguments(other) is None
 
     play(scene)
