@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.e2e.standing import PATIENCE, StandingServer
 
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "shared_state.py"
+
 WRITER = """
 import os, sys, motet
 from motet.errors import ConnectionError, ServiceError
@@ -82,3 +84,10 @@ def test_what_writers_had_an_answer_for_is_there_after_a_kill_and_nothing_half(t
     env = {**os.environ, "MOTET_HOME": str(tmp_path / "home"), "MOTET_SERVER": ""}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
     assert done.stdout == "0 [Dict('di-name-ledger')]\n", done.stderr
+
+
+def test_what_many_writers_saw_while_the_server_was_killed_may_have_happened() -> None:
+    command = [sys.executable, BENCHMARK, "--writers", "10", "--operations", "1500", "--kills", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["operations"], told["kills"], told["impossible"]) == (1500, 1, [])
