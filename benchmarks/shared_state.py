@@ -54,7 +54,7 @@ def measured(writers: int, operations: int, kills: int) -> dict[str, object]:
     """What there is to tell."""
     from tests.e2e.standing import StandingServer
 
-    processes = min(PROCESSES, writers)
+    processes = min(PROCESSES, max(1, writers // 5))
     threads, keys = writers // processes, max(1, operations // KEYS_FOR)
     each = operations // (processes * threads)
     with tempfile.TemporaryDirectory(prefix="motet-shared-state-") as place:
