@@ -202,20 +202,22 @@ def test_a_function_runs_once_in_the_environment_while_it_is_built(
 
 
 LEFT = """
-import os, subprocess, sys, time
+import asyncio, os, subprocess
 
 
-def prepare():
+async def prepare():
     print("x" * 200_000)
     for number in range(20_000):
         print(f"{number} " + "a long line, printed over and over again, " * 25)
     # In a session of its own, with the output of the build, whose parent ends at once.
     subprocess.Popen(["setsid", "sh", "-c", "sleep 600 & echo $! > daemon; sleep 600"], cwd=os.path.dirname(__file__))
-    time.sleep(0.2)
+    await asyncio.sleep(0.2)
 """
 
 
-def test_what_a_build_prints_is_bounded_and_what_it_leaves_behind_ends(cache: EnvironmentCache, tmp_path: Path) -> None:
+def test_what_a_build_prints_is_bounded_and_what_an_async_function_leaves_behind_ends(
+    cache: EnvironmentCache, tmp_path: Path
+) -> None:
     (tmp_path / "left.py").write_text(LEFT)
     step = PreparingFunction(module="left", qualname="prepare", file=str(tmp_path / "left.py"))
     place = BuildPlace(sys_path=(str(tmp_path),))
