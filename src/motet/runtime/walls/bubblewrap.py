@@ -100,6 +100,21 @@ class _FileSystem:
         return next((shown for covered, shown in reversed(self._layers) if is_below(path, [covered])), False)
 
 
+def identities(walls: Walls) -> tuple[tuple[int, int] | None, ...]:
+    """Which files and directories of the host a process with these walls would be shown now. Walls that stand already show
+    neither what has replaced one of them since, nor what is new."""
+    own = () if walls.isolation != "bubblewrap" else (*_SYSTEM, *(f"/etc/{name}" for name in _SETTINGS), *walls.hidden)
+    return tuple(_identity(path) for path in (*own, *interpreter(), *(mount.source for mount in walls.mounts)))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def interpreter() -> Iterable[str]:
     """What this interpreter imports from."""
     return (sys.prefix, sys.base_prefix, sys.exec_prefix, _OURS, *sys.path)

@@ -1,0 +1,137 @@
+"""Processes that a template has forked ahead: each stands within its walls and limits, and waits to become a container.
+
+So a container starts without waiting for what takes longest: the fork, namespaces and their mounts, control groups. A spare
+knows no environment, no token and no address, and has run no code of an app beyond what its template has imported.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from typing import NoReturn
+
+from motet.client import family
+from motet.runtime.lifecycle.birth import CRASHED, Beginning, Birth, settle
+from motet.runtime.walls.bubblewrap import identities
+from motet.runtime.walls.enclosure import Enclosure
+from motet.wire.framing import LENGTH
+from motet.wire.template import Fork, MakeSpare, decode_fork, encode_fork
+
+_DESCRIPTORS = 3
+"""That a container is given: stdout, stderr, and what is confided to it."""
+
+
+class Spare:
+    """As its template knows it. `line`: the template's end of the socket to it. `shown`: the `identities` of what it sees."""
+
+    def __init__(
+        self, pid: int, line: socket.socket, order: MakeSpare, shown: object, enclosure: Enclosure | None
+    ) -> None:
+        self.pid = pid
+        self.order = order
+        self.enclosure = enclosure
+        self._line = line
+        self._shown = shown
+
+    def is_current(self) -> bool:
+        """Whether it sees of the host what it would see if its walls were made now."""
+        return self._shown == what_is_shown(self.order)
+
+    def become(self, fork: Fork, descriptors: tuple[int, ...]) -> None:
+        """Have it be this container. One that has just died is reaped as any container."""
+        body = encode_fork(fork)
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+        try:
+            sent = self._line.sendmsg([LENGTH.pack(len(body))], [rights])
+            assert sent == LENGTH.size
+            self._line.sendall(body)
+        except OSError:
+            family.kill(self.pid)
+        self._line.close()
+
+    def end(self) -> None:
+        """It is not to become anything. It is still to be waited for."""
+        self._line.close()
+        family.kill(self.pid)
+        if self.enclosure is not None:
+            self.enclosure.end()
+
+
+class Spares:
+    """Those of one template, by their numbers and by their pids."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Spare] = {}
+        self._pids: dict[int, Spare] = {}
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._pids
+
+    def add(self, spare: Spare) -> None:
+        """It waits."""
+        self._by_number[spare.order.number] = self._pids[spare.pid] = spare
+
+    def take(self, number: int) -> Spare | None:
+        """It waits no longer. None if there is none of that number."""
+        spare = self._by_number.pop(number, None)
+        if spare is not None:
+            del self._pids[spare.pid]
+        return spare
+
+    def forget(self, pid: int) -> None:
+        """This process has ended: nothing of it stays, if it was a spare."""
+        if (spare := self._pids.get(pid)) is not None:
+            self.take(spare.order.number)
+            spare.end()
+
+    def take_all(self) -> list[Spare]:
+        """All of them: nothing is forked any more."""
+        return [spare for number in list(self._by_number) if (spare := self.take(number))]
+
+
+def what_is_shown(order: MakeSpare) -> object:
+    """Of the host to a process with these walls, for a comparison."""
+    plain = order.walls.isolation == "process" and order.walls.own_user is None
+    return None if plain else identities(order.walls)
+
+
+def wait_as_spare(
+    line: socket.socket, order: MakeSpare, template: int, beginning: Beginning, enclosure: Enclosure | None
+) -> Birth:
+    """In the process that was forked: settle, and return when it is told what it becomes. If that never comes, it ends."""
+    number = line.detach()
+    try:
+        settle(order, template, beginning, enclosure, keep=number)
+        with socket.socket(fileno=number) as waiting:
+            head, descriptors, _, _ = socket.recv_fds(waiting, LENGTH.size, _DESCRIPTORS)
+            if len(head) != LENGTH.size:
+                os._exit(0)  # its template has no use for it
+            body = _received(waiting, LENGTH.unpack(head)[0])
+    except BaseException:
+        _end_silently()
+    stdout, stderr, confided = descriptors
+    return Birth(
+        fork=decode_fork(body),
+        stdout=stdout,
+        stderr=stderr,
+        confided=confided,
+        template=template,
+        beginning=beginning,
+        enclosure=enclosure,
+        is_settled=True,
+    )
+
+
+def _received(line: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        if not (more := line.recv(size - len(data))):
+            raise EOFError
+        data += more
+    return bytes(data)
+
+
+def _end_silently() -> NoReturn:
+    """Nobody knows of it yet. The container that it was for is forked in the ordinary way, and tells what is wrong."""
+    os._exit(CRASHED)
