@@ -190,13 +190,13 @@ class ProcessBackend:
         asked = self._request(launch, template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
+            if os.geteuid() == 0 and (uid := launch.template.walls.uid) is not None:
+                for end in pipes.write_ends:  # programs open them anew, as /dev/stdout
+                    os.fchown(end, uid, uid)
         except OSError:
             if asked is not None:
                 self._withdraw(*asked)
             raise
-        if os.geteuid() == 0 and (uid := launch.template.walls.uid) is not None:
-            for end in pipes.write_ends:  # programs open them anew, as /dev/stdout
-                os.fchown(end, uid, uid)
         container = self._containers[launch.container_id] = _LiveContainer(launch, template, pipes)
         templates.add(template, launch.container_id)
         if asked is not None:
