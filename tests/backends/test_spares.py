@@ -136,6 +136,17 @@ async def spare_processes(session: Session, stage: ProcessStage) -> list[int]:
 
 
 @in_loop
+async def test_what_a_container_opens_has_no_number_that_its_template_closes(stage: ProcessStage) -> None:
+    async with Session(stage) as session:
+        for number in range(6):
+            limits = Limits(disk=(1 + number % 3) * 2**30)
+            launch = within(stage.entry(f"ta-{number}", "keep_files"), Walls(), limits)
+            session.backend.start_nowait(launch)
+            ended = await session.reports.wait_ended(launch.container_id)
+            assert ended.code == 0, session.reports.text(launch.container_id, "stderr")
+
+
+@in_loop
 async def test_no_spare_outlives_its_template(stage: ProcessStage) -> None:
     async with Session(stage) as session:
         await surroundings(session, stage.entry("ta-1", "tell_surroundings"))

@@ -23,11 +23,10 @@ _DESCRIPTORS = 3
 
 
 class Spare:
-    """As its template knows it. `line`: the template's end of the socket to it. `shown`: the `identities` of what it sees."""
+    """As its template knows it. `line`: the template's end of the socket to it, as a number: in later forks, which close every
+    descriptor, a socket object would close that number once more. `shown`: the `identities` of what it sees."""
 
-    def __init__(
-        self, pid: int, line: socket.socket, order: MakeSpare, shown: object, enclosure: Enclosure | None
-    ) -> None:
+    def __init__(self, pid: int, line: int, order: MakeSpare, shown: object, enclosure: Enclosure | None) -> None:
         self.pid = pid
         self.order = order
         self.enclosure = enclosure
@@ -42,17 +41,16 @@ class Spare:
         """Have it be this container. One that has just died is reaped as any container."""
         body = encode_fork(fork)
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-        try:
-            sent = self._line.sendmsg([LENGTH.pack(len(body))], [rights])
-            assert sent == LENGTH.size
-            self._line.sendall(body)
-        except OSError:
-            family.kill(self.pid)
-        self._line.close()
+        with socket.socket(fileno=self._line) as line:
+            try:
+                line.sendmsg([LENGTH.pack(len(body))], [rights])
+                line.sendall(body)
+            except OSError:
+                family.kill(self.pid)
 
     def end(self) -> None:
         """It is not to become anything. It is still to be waited for."""
-        self._line.close()
+        os.close(self._line)
         family.kill(self.pid)
         if self.enclosure is not None:
             self.enclosure.end()

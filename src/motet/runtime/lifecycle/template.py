@@ -186,7 +186,7 @@ class Template:
             self._control.forget()
             return wait_as_spare(theirs, order, template, self._beginning, enclosure)
         theirs.close()
-        self._spares.add(Spare(pid, ours, order, shown, enclosure))
+        self._spares.add(Spare(pid, ours.detach(), order, shown, enclosure))
         return None
 
     def _drop_spare(self, request: DropSpare) -> None:
