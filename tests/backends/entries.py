@@ -101,6 +101,7 @@ def tell_surroundings() -> None:
                     if line.startswith(("Cap", "NoNew", "Seccomp:"))
                 ],
                 "processes": resource.getrlimit(resource.RLIMIT_NPROC),
+                "name": Path("/proc/self/comm").read_text(),
                 "memory_score": Path("/proc/self/oom_score_adj").read_text(),
             }
         )

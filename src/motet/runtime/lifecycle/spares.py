@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+from collections.abc import Callable
 from typing import NoReturn
 
 from motet.client import family
@@ -20,6 +21,9 @@ from motet.wire.template import Fork, MakeSpare, decode_fork, encode_fork
 
 _DESCRIPTORS = 3
 """That a container is given: stdout, stderr, and what is confided to it."""
+SPARE_NAME = "motet-spare"
+"""What a spare is called in lists of processes."""
+_OWN_NAME = "/proc/self/comm"
 
 
 class Spare:
@@ -88,6 +92,25 @@ class Spares:
         return [spare for number in list(self._by_number) if (spare := self.take(number))]
 
 
+def fork_spare(fork: Callable[[], int]) -> tuple[int, str]:
+    """Fork a process that is called a spare from its first moment, and what it is to be called once it is a container."""
+    with open(_OWN_NAME) as file:
+        name = file.read().rstrip("\n")
+    pid = -1
+    _take_name(SPARE_NAME)
+    try:
+        pid = fork()
+    finally:
+        if pid:
+            _take_name(name)
+    return pid, name
+
+
+def _take_name(name: str) -> None:
+    with open(_OWN_NAME, "w") as file:
+        file.write(name)
+
+
 def what_is_shown(order: MakeSpare) -> object:
     """Of the host to a process with these walls, for a comparison."""
     plain = order.walls.isolation == "process" and order.walls.own_user is None
@@ -95,9 +118,10 @@ def what_is_shown(order: MakeSpare) -> object:
 
 
 def wait_as_spare(
-    line: socket.socket, order: MakeSpare, template: int, beginning: Beginning, enclosure: Enclosure | None
+    line: socket.socket, order: MakeSpare, template: int, beginning: Beginning, enclosure: Enclosure | None, name: str
 ) -> Birth:
-    """In the process that was forked: settle, and return when it is told what it becomes. If that never comes, it ends."""
+    """In the process that was forked: settle, and return when it is told what it becomes, which is called `name`. If that never
+    comes, it ends."""
     number = line.detach()
     try:
         settle(order, template, beginning, enclosure, keep=number)
@@ -106,6 +130,7 @@ def wait_as_spare(
             if len(head) != LENGTH.size:
                 os._exit(0)  # its template has no use for it
             body = _received(waiting, LENGTH.unpack(head)[0])
+        _take_name(name)
     except BaseException:
         _end_silently()
     stdout, stderr, confided = descriptors

@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from motet.client import family
@@ -27,7 +28,7 @@ from motet.runtime.lifecycle.entries import import_entry, named_entry
 from motet.runtime.lifecycle.environment import enter_environment, within_environment
 from motet.runtime.lifecycle.other_interpreter import in_interpreter
 from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
-from motet.runtime.lifecycle.spares import Spare, Spares, wait_as_spare, what_is_shown
+from motet.runtime.lifecycle.spares import Spare, Spares, fork_spare, wait_as_spare, what_is_shown
 from motet.runtime.lifecycle.template_arguments import arguments_of_template
 from motet.runtime.processes import forked_child
 from motet.runtime.walls.app_user import become_app_user
@@ -180,11 +181,11 @@ class Template:
         template = os.getpid() if enclosure is None else 0
         ours, theirs = socket.socketpair()
         with forked_child.that_are_containers():
-            pid = os.fork() if enclosure is None else enclosure.enter(order.joins)
+            pid, name = fork_spare(os.fork if enclosure is None else partial(enclosure.enter, order.joins))
         if pid == 0:
             ours.close()
             self._control.forget()
-            return wait_as_spare(theirs, order, template, self._beginning, enclosure)
+            return wait_as_spare(theirs, order, template, self._beginning, enclosure, name)
         theirs.close()
         self._spares.add(Spare(pid, ours.detach(), order, shown, enclosure))
         return None
