@@ -108,7 +108,8 @@ class Place:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.env = {**os.environ, "MOTET_HOME": str(directory / "home")}
+        # Containers note what ran in a file of this program, which another user could not write to.
+        self.env = {**os.environ, "MOTET_HOME": str(directory / "home"), "MOTET_APP_USERS": "off"}
         self.server = self._start()
 
     def _start(self) -> subprocess.Popen[str]:

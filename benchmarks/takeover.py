@@ -106,6 +106,8 @@ class Server:
         home.mkdir(exist_ok=True)
         self.home = home
         self._env = {**os.environ, "MOTET_HOME": str(home), "MOTET_STORE": store, "PYTHONUNBUFFERED": "1"}
+        # Containers note what ran in a file of this program, which another user could not write to.
+        self._env["MOTET_APP_USERS"] = "off"
         self._env.pop("MOTET_SERVER", None)
         self.start()
 

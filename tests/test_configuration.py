@@ -95,6 +95,7 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_KEEP_RECORDS_MIB": records.keep_bytes / mib,
         "MOTET_KEEP_ARGUMENTS_BYTES": records.arguments_bytes,
         "MOTET_KEEP_ARGUMENTS_MIB": records.all_arguments_bytes / mib,
+        "MOTET_KEEP_LARGE_ARGUMENTS_MIB": records.large_arguments_bytes / mib,
         "MOTET_AGENT_GRACE": config.agent_grace,
         "MOTET_CONNECTIONS_PER_PRINCIPAL": config.connections,
         "MOTET_CONNECTION_GRACE": config.connection_grace,

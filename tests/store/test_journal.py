@@ -13,7 +13,8 @@ import pytest
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.function import AppSpec
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.store.blob_reference import MARKER
+from motet.server.journal.blob_sweep import needed_of
+from motet.store.blob_reference import MARKER, BlobName, StoredPayload, digest_of
 from motet.store.journal import (
     AppGone,
     AppKept,
@@ -348,3 +349,21 @@ def test_large_arguments_and_results_are_kept_as_they_are(reopen: Open) -> None:
     assert first.payloads([("fc-1", 0), ("fc-1", 1)]) == [large, b""]
     first.keep([ended(1, 0, payload=large)])
     assert reopen().outcomes("fc-1", 0, 1)[0].payload == large
+
+
+def test_blobs_are_needed_until_their_input_has_ended_and_if_it_failed_as_long_as_its_outcome_is_kept(
+    journal: Journal,
+) -> None:
+    def named(number: int) -> BlobName:
+        return BlobName("home", "fc-1", 1, number, "a", number, digest_of(b"large"))
+
+    kinds = [OutcomeKind.SUCCESS, OutcomeKind.FAILURE, OutcomeKind.CANCELLED, OutcomeKind.TIMED_OUT, OutcomeKind.LOST]
+    inputs = [NewInput(number, StoredPayload.of(named(number), 5)) for number in range(len(kinds) + 1)]
+    journal.keep([CallMade(call()), InputsAdded("fc-1", inputs, 101.0)])
+    names = [named(number) for number in range(len(inputs))]
+    assert needed_of(journal, names) == (set(names), set())
+    ends = [InputEnd(number, kind, b"") for number, kind in enumerate(kinds)]
+    journal.keep([InputsEnded("fc-1", ends, 102.0)])
+    assert needed_of(journal, names) == ({names[-1]}, {names[1], names[3], names[4]})
+    journal.keep([CallsForgotten(["fc-1"])])
+    assert needed_of(journal, names) == (set(), set())

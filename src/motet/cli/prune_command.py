@@ -49,7 +49,8 @@ def prune_command(
     if older_than is not None:
         config = replace(config, keep_for=older_than * DAY)
     upkeep = Upkeep(config)
-    records, bundles = upkeep.removable(time.time()), _bundles(config, keep_versions, dry_run=True)
+    records = upkeep.removable(time.time())
+    bundles = _bundles(config, PruneHome(keep_versions, dry_run=True, arguments=arguments))
     kept = upkeep.count_arguments() if arguments else 0
     would = "would go" if dry_run else "to go"
     tell(f"records of {count(len(records), 'run')} that ended: {size_text(sum(records.values()))} {would}")
@@ -65,7 +66,10 @@ def prune_command(
     if anything and not dry_run:
         confirm("Remove that?", yes=yes)
         freed = upkeep.remove(records)
-        if bundles is not None and (gone := _bundles(config, keep_versions, dry_run=False)) is not None:
+        if (
+            bundles is not None
+            and (gone := _bundles(config, PruneHome(keep_versions, arguments=arguments))) is not None
+        ):
             freed += gone.size + gone.blobs_size
         if arguments:
             upkeep.forget_arguments()
@@ -77,13 +81,13 @@ def prune_command(
     tell(f"{config.home} takes {size_text(used.total)} ({parts or 'nothing'}); {size_text(used.free)} are free")
 
 
-def _bundles(config: RecordsConfig, keep_versions: int | None, *, dry_run: bool) -> HomePruned | None:
+def _bundles(config: RecordsConfig, asked: PruneHome) -> HomePruned | None:
     """Those of the server that stays: it alone knows which are needed. None if it does not run."""
     if home_holder(standing_directory(config.home)) is None:
         return None
     try:
         with named_server() as server:
-            return server.ask(PruneHome(keep_versions, dry_run), HomePruned, PRUNE_TIMEOUT)
+            return server.ask(asked, HomePruned, PRUNE_TIMEOUT)
     except ConnectionError as error:
         tell(f"left out: bundles of the server ({error})", err=True)
         return None

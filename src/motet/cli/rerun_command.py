@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from typing import Any
 
 import click
+from msgspec.structs import replace
 from rich.text import Text
 
 from motet.cli.failed_calls import FAILED_KINDS, rerun_id, which_options
@@ -27,6 +30,8 @@ from motet.records.inputs import InputRecord
 from motet.records.queries import InputQuery
 from motet.sdk.run.terminal_text import harmless
 from motet.server.deployments.aliases import Alias
+from motet.server.wiring import read_arguments
+from motet.store.blob_reference import large_arguments
 from motet.wire import report
 from motet.wire.client_messages import AwaitOutcomes, Done, Outcomes, SubmitInputs
 from motet.wire.operator_messages import FindInput, InputFound, RerunInput
@@ -82,11 +87,12 @@ def rerun_command(
         if not here:
             sys.exit(_run_one(found, input_id))
         arguments, definition, summary = _what_failed(found, input_id)
+        payload = _payload(found, arguments)
     if definition is None:
         raise NotFoundError(f"where the code of {input_id} is was not kept")
     from motet.cli.local_rerun import run_here  # late: it reaches for what runs in containers
 
-    sys.exit(run_here(input_id, arguments, definition, summary.call.method, debug=debug))
+    sys.exit(run_here(input_id, replace(arguments, payload=payload), definition, summary.call.method, debug=debug))
 
 
 def _run_one(found: Known, input_id: str) -> int:
@@ -150,16 +156,29 @@ def _run_there(found: Known, input_id: str, call_id: str) -> LiveServer:
         there.ask(RerunInput(input_id, call_id), Done, STOP_TIMEOUT)
         return there
     arguments, definition, summary = _what_failed(found, input_id)
+    if large_arguments(arguments) is not None:
+        # The server that it failed on reads them itself, and a later one does not know of it.
+        with contextlib.suppress(NotFoundError):
+            return found.servers.act(RerunInput(input_id, call_id), "")
+    payload = _payload(found, arguments)
     function_id, what = arguments.function_id, f"{summary.function_name} ({arguments.function_id})"
     if definition is not None and definition.version and found.servers.function(function_id) is None:
         # Its server has been started again since: the version has other ids now.
         function_id = Alias(definition.app_name, definition.spec.key, definition.version).function_id
         what = f"{summary.function_name} of {definition.app_name} v{definition.version}"
-    request = SubmitInputs(
-        call_id, function_id, CallKind.SPAWNED, summary.call.method, [NewInput(0, arguments.payload)]
-    )
+    request = SubmitInputs(call_id, function_id, CallKind.SPAWNED, summary.call.method, [NewInput(0, payload)])
     missing = f"{what}, which ran {input_id}, is not served any more; run it here: motet call rerun {input_id} --local"
     return found.servers.act(request, missing)
+
+
+def _payload(found: Known, arguments: ArgumentsRecord) -> bytes:
+    try:
+        return read_arguments(found.home, os.environ.get("MOTET_BLOBS", ""), arguments)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{error}. Large arguments of failed inputs are kept as long as the results of their call "
+            "(MOTET_KEEP_RESULTS_DAYS), and up to MOTET_KEEP_LARGE_ARGUMENTS_MIB in all"
+        ) from None
 
 
 def _awaited(server: LiveServer, call_id: str) -> InputEnd:

@@ -354,13 +354,8 @@ VARIABLES: dict[str, Variable] = {
             "1048576",
             "bytes",
         ),
-        Variable(
-            "MOTET_KEEP_ARGUMENTS_MIB",
-            _SERVER,
-            "how much those of all inputs of a server may take; the oldest go first",
-            "256",
-            "MiB",
-        ),
+        Variable("MOTET_KEEP_ARGUMENTS_MIB", _SERVER, "those of a server in all; the oldest go first", "256", "MiB"),
+        Variable("MOTET_KEEP_LARGE_ARGUMENTS_MIB", _SERVER, "large ones in all; the oldest go first", "2048", "MiB"),
         # Of containers.
         Variable(
             "MOTET_LOG_RATE",

@@ -154,7 +154,8 @@ class Server:
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
         parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.seams
         room = self._room = DeploymentsRoom(
-            *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
+            *(*parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn),
+            *(self.operations.read, self._spawned.arguments_of),
         )
         self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers))
         self._parts = SharedParts(

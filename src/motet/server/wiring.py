@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
-from motet.client.home import containers_socket
+from motet.client.home import containers_socket, standing_directory
 from motet.client.scratch import Scratch
 from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from motet.agent.agents import Agents
     from motet.images.base import ImageBuilder
     from motet.model.audit import AuditEntry
+    from motet.records.arguments import ArgumentsRecord
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
     from motet.server.containers.come_back import Inherited
@@ -256,6 +257,20 @@ def check_stores(directory: Path, url: str, blobs: str) -> dict[str, list[str]]:
     from motet.store.home_backup import check
 
     return check(directory, blobs)
+
+
+def read_arguments(home: Path, place: str, record: ArgumentsRecord) -> bytes:
+    """The arguments of an input that failed, which may be a blob: of the server that stays there, or in this `place`, as its
+    MOTET_BLOBS has it. Raises `NotFoundError`, `InvalidError` and `ServiceError`."""
+    from motet.store.blob_places import BlobPlaces
+    from motet.store.blob_reference import large_arguments
+    from motet.store.blobs_directory import BlobDirectory
+    from motet.store.blobs_opened import blobs_elsewhere
+
+    if (stored := large_arguments(record)) is None:
+        return record.payload
+    in_home = BlobDirectory(standing_directory(home) / "blobs")
+    return BlobPlaces(in_home, blobs_elsewhere(place) if place else None).get(stored)
 
 
 def open_archive(home: Path) -> RecordArchive:

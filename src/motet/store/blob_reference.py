@@ -12,6 +12,8 @@ import hashlib
 import re
 from typing import Literal, NamedTuple, Self
 
+from motet.records.arguments import ArgumentsRecord
+
 MARKER = b"\xc1motet-blob\n"
 """How a reference begins. Neither pickles nor marked payloads begin with this byte, which no encoding uses; and a payload of
 somebody's making that does begin so is kept as a blob itself."""
@@ -101,6 +103,15 @@ IN_JOURNAL = StoredPayload()
 def as_kept(payload: bytes) -> bytes:
     """A payload as it lies in a journal; a `StoredPayload` if that is a reference."""
     return StoredPayload(payload) if payload.startswith(MARKER) else payload
+
+
+def large_arguments(record: ArgumentsRecord) -> StoredPayload | None:
+    """The blob with the arguments of an input that failed; None: the record has them. One of another input is never meant: who
+    made the arguments up would have its data."""
+    kept = as_kept(record.payload)
+    if not isinstance(kept, StoredPayload) or (name := kept.name) is None:
+        return None
+    return kept if (name.call_id, name.what, name.place) == (record.call_id, "a", record.index) else None
 
 
 def left_to_journal(payload: bytes) -> StoredPayload:

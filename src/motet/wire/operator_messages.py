@@ -80,10 +80,12 @@ class EndContainer(Message, tag="end_container", frozen=True):
 
 class PruneHome(Message, tag="prune_home", frozen=True):
     """Let go of bundles that no version needs: of those that one can roll back to, the newest `keep_versions` of each app
-    (None: all) are needed. With `dry_run` nothing goes. Answered by `HomePruned`."""
+    (None: all) are needed. `arguments`: also of large arguments of inputs that failed. With `dry_run` nothing goes. Answered
+    by `HomePruned`."""
 
     keep_versions: int | None = None
     dry_run: bool = False
+    arguments: bool = False
 
 
 class ViewEnvironment(Message, tag="view_environment", frozen=True):

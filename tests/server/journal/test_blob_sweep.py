@@ -10,6 +10,7 @@ import pytest
 from motet.errors import ServiceError
 from motet.server.clock import Clock
 from motet.server.journal.blob_sweep import AGE, BlobSweep, Swept
+from motet.server.journal.failed_arguments import FailedArguments
 from motet.server.journal.large_payloads import LargePayloads
 from motet.store.blob_places import BlobPlaces
 from motet.store.blob_reference import BlobName, digest_of
@@ -26,7 +27,7 @@ class SweptStage(LargeStage):
         loop = asyncio.get_running_loop()
         self.clock = Clock(loop.time, lambda: NOW + loop.time())
         self.blobs._now = self.clock.wall_now
-        self.sweep = BlobSweep(self.payloads, self.keeper, self.clock, self.calls.stored)
+        self.sweep = BlobSweep(self.payloads, self.keeper, self.clock, self.calls.stored, self.failed)
 
     def orphan(self, call: str, term: int, number: int = 1, area: str = "home") -> str:
         name = str(BlobName(area, call, term, number, "r", 0, digest_of(BIG)))
@@ -65,6 +66,55 @@ def test_results_that_have_expired_go() -> None:
         await asyncio.sleep(2 * AGE)
         on.journal.expire(on.clock.wall_now(), 100)
         assert (await on.sweep.sweep()).blobs == 1
+        assert on.names == []
+
+    play(scene)
+
+
+def failed(on: SweptStage) -> list[str]:
+    return [name.split("/")[1] for name in on.names]
+
+
+def test_arguments_of_what_failed_stay_as_long_as_the_outcome() -> None:
+    async def scene(on: SweptStage, client: Client) -> None:
+        for call in ("fc-a", "fc-b"):
+            await on.spawn(client, on.large(call, BIG))
+        on.fail("fc-a")
+        on.finish("fc-b", b"done")
+        await on.outcomes(client, "fc-b")
+        await on.settle()
+        on.orphan("fc-a", 1)
+        # As a server after this one sees it, which knows of none.
+        server = BlobSweep(on.payloads, on.keeper, on.clock, on.calls.stored, found := FailedArguments(1000))
+        await asyncio.sleep(AGE + 1)
+        assert (await server.sweep()).blobs == 1
+        assert failed(on) == ["fc-a"]
+        assert found.size == len(BIG)
+        assert (await server.sweep(dry_run=True, keeps_failed=False)).blobs == 1
+        assert failed(on) == ["fc-a"]
+        on.journal.expire(on.clock.wall_now(), 100)
+        assert (await server.sweep()).blobs == 1
+        assert on.names == []
+        assert found.size == 0
+
+    play(scene)
+
+
+def test_a_sweep_lets_go_of_the_oldest_arguments_of_what_failed_beyond_the_bound() -> None:
+    async def scene(on: SweptStage, client: Client) -> None:
+        for number in range(4):
+            await on.spawn(client, on.large(f"fc-{number}", BIG))
+            on.fail(f"fc-{number}")
+            await on.outcomes(client, f"fc-{number}")
+            await asyncio.sleep(1)
+        await asyncio.sleep(AGE)
+        server = BlobSweep(on.payloads, on.keeper, on.clock, on.calls.stored, FailedArguments(300))
+        await server.sweep(dry_run=True)
+        assert failed(on) == ["fc-0", "fc-1", "fc-2", "fc-3"]
+        await server.sweep()
+        await on.settle()
+        assert failed(on) == ["fc-2", "fc-3"]
+        assert (await server.sweep(keeps_failed=False)).blobs == 2
         assert on.names == []
 
     play(scene)

@@ -17,6 +17,7 @@ from motet.server.clients import spawned
 from motet.server.clients.spawned import SpawnedInputs
 from motet.server.clock import Clock
 from motet.server.journal import large_payloads
+from motet.server.journal.failed_arguments import FailedArguments
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_calls import LargeCalls
 from motet.server.journal.large_payloads import LargePayloads
@@ -53,7 +54,8 @@ class LargeStage(Stage):
         self.journal = journal = Disk(self.memory)
         self.keeper = JournalKeeper(journal, loop, 7 * DAY, lambda: None, clock.wall_now)
         self.payloads = LargePayloads(BlobPlaces(self.blobs), journal.term, LIMIT)
-        self.calls = LargeCalls(MemoryCallStore(), self.keeper, clock, self.payloads)
+        self.failed = FailedArguments(1000)
+        self.calls = LargeCalls(MemoryCallStore(), self.keeper, clock, self.payloads, self.failed)
         self.calls.serve(cast(Catalogue, self.functions), lambda alias: "fu-2")
 
     def large(self, call: str, *payloads: bytes, again: bool = False) -> SpawnedInputs:
@@ -63,6 +65,9 @@ class LargeStage(Stage):
 
     def finish(self, call: str, payload: bytes, index: int = 0, then: Callable[[], None] = lambda: None) -> None:
         self.calls.save(SaveOutcomes(call, [InputEnd(index, OutcomeKind.SUCCESS, payload)]), then)
+
+    def fail(self, call: str, kind: OutcomeKind = OutcomeKind.FAILURE, index: int = 0) -> None:
+        self.calls.save(SaveOutcomes(call, [InputEnd(index, kind, b"the reason")]))
 
     @property
     def names(self) -> list[str]:
@@ -164,6 +169,55 @@ def test_arguments_go_when_the_outcome_is_kept_and_not_before() -> None:
         assert len(on.names) == 1
         on.failing = False
         assert (await on.outcomes(client, "fc-a")).ended[0].payload == b"r"
+        await on.settle()
+        assert on.names == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST])
+def test_arguments_of_what_failed_stay_until_the_call_is_erased(kind: OutcomeKind) -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG, BIGGER))
+        await on.spawn(client, on.large("fc-b", BIG))
+        (first, second), (third,) = ([each.payload for each in event.inputs] for event in on.taken)
+        on.fail("fc-a", kind)
+        on.finish("fc-a", b"small", 1)
+        on.fail("fc-b", OutcomeKind.CANCELLED)
+        await on.outcomes(client, "fc-b")
+        await on.settle()
+        assert await on.read(first) == BIG
+        assert isinstance(await on.read(second), NotFoundError)
+        assert isinstance(await on.read(third), NotFoundError)
+        assert on.failed.size == len(BIG)
+        assert await on.calls.erase(["fc-a"])
+        assert on.names == []
+        assert on.failed.size == 0
+
+    play(scene)
+
+
+def test_of_too_many_failed_arguments_the_oldest_go_and_all_when_that_is_asked() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        for number in range(8):  # 1,200 bytes
+            await on.spawn(client, on.large(f"fc-{number}", BIG))
+            on.fail(f"fc-{number}")
+            await on.outcomes(client, f"fc-{number}")
+        await on.settle()
+        assert [name.split("/")[1] for name in on.names] == [f"fc-{number}" for number in range(2, 8)]
+        on.calls.forget_failed()
+        await on.settle()
+        assert on.names == []
+
+    play(scene)
+
+
+def test_arguments_of_what_failed_go_where_none_are_kept() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        on.failed.most = 0
+        await on.spawn(client, on.large("fc-a", BIG))
+        on.fail("fc-a")
+        await on.outcomes(client, "fc-a")
         await on.settle()
         assert on.names == []
 
@@ -352,7 +406,7 @@ def test_arguments_of_a_server_before_are_read_when_they_are_needed() -> None:
         await on.spawn(client, on.large("fc-a", BIG))
         (payload,) = on.journal.payloads([("fc-a", 0)])
         later = LargePayloads(BlobPlaces(on.blobs), on.journal.term + 1, LIMIT)
-        calls = LargeCalls(MemoryCallStore(), on.keeper, on.calls._clock, later)
+        calls = LargeCalls(MemoryCallStore(), on.keeper, on.calls._clock, later, FailedArguments(0))
         stored = calls.wait_for("fc-a", 0, payload, 1)
         assert calls.wait_for("fc-a", 1, b"small", 1) == b"small"
         assert isinstance(stored, StoredPayload)

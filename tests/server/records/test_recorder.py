@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from motet.core.commands import Command, KillContainer, RecordArguments, ReportDecision, StartContainer
 from motet.records.arguments import ArgumentsRecord
@@ -18,6 +19,7 @@ from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.server.records.recorder import Recorder
+from motet.store.blob_reference import IN_JOURNAL, MARKER, BlobName, StoredPayload, digest_of, large_arguments
 from motet.store.records import RecordReader
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire.client_messages import OutputLines
@@ -155,5 +157,24 @@ def test_arguments_are_kept_with_where_their_function_is_unless_they_are_too_lar
         assert (found.payload, found.ended_at) == (b"x" * 10, pytest.approx(on.clock.wall(now)))
         assert store.arguments("in-11-0") is None
         assert store.definition("fu-1") == definition()
+
+    play(scene)
+
+
+def test_of_arguments_that_are_blobs_the_reference_is_kept_and_none_that_a_client_made_up() -> None:
+    async def scene(on: Stage) -> None:
+        stored = StoredPayload.of(BlobName("home", "fc-1", 1, 1, "a", 0, digest_of(b"")), 1_000_000)
+        records = [
+            ArgumentsRecord(f"fc-{number}", 0, "fu-1", on.clock.now(), payload)
+            for number, payload in enumerate([IN_JOURNAL, stored, MARKER])
+        ]
+        on.turn(RecordArguments(records))
+        store = await on.kept()
+        assert [store.arguments(f"in-{number}-0") is not None for number in range(3)] == [False, True, False]
+        found = store.arguments("in-1-0")
+        assert found is not None
+        assert large_arguments(found) == stored
+        for other in (replace(found, index=1), replace(found, call_id="fc-2"), replace(found, payload=b"small")):
+            assert large_arguments(other) is None
 
     play(scene)

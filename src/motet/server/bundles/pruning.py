@@ -20,9 +20,10 @@ class Pruning:
         deployments: Deployments,
         store: BundleStore | None,
         of_detached: Callable[[], frozenset[str]] = frozenset,
-        sweep: Callable[[bool], Coroutine[Any, Any, Freed]] | None = None,
+        sweep: Callable[[bool, bool], Coroutine[Any, Any, Freed]] | None = None,
     ) -> None:
-        """`of_detached`: the bundles of detached apps, which are needed, too. `sweep` lets go of blobs, or says which would."""
+        """`of_detached`: the bundles of detached apps, which are needed, too. `sweep` lets go of blobs, or says which would
+        (the first it is told), also of arguments of inputs that failed (the second)."""
         self._deployments = deployments
         self._store = store
         self._of_detached = of_detached
@@ -39,4 +40,5 @@ class Pruning:
 
     async def _prune_home(self, body: PruneHome) -> ReplyBody:
         freed = await self.prune(body.keep_versions, dry_run=body.dry_run)
-        return HomePruned(*freed, *(Freed(0, 0) if self._sweep is None else await self._sweep(body.dry_run)))
+        swept = Freed(0, 0) if self._sweep is None else await self._sweep(body.dry_run, body.arguments)
+        return HomePruned(*freed, *swept)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from motet.core import events as e
+from motet.records.arguments import ArgumentsRecord
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.spawned import SpawnedCalls
@@ -71,9 +72,14 @@ class CallsRoom:
         """Those of detached apps that are kept: they are needed."""
         return frozenset()
 
-    async def sweep(self, dry_run: bool) -> Freed:
-        """Let go of large arguments and results that nobody needs; what that was. Raises `ServiceError`."""
+    async def sweep(self, dry_run: bool, failed_too: bool) -> Freed:
+        """Let go of large arguments and results that nobody needs; what that was. `failed_too`: also of those arguments that
+        are kept of inputs that failed. Raises `ServiceError`."""
         return Freed(0, 0)
+
+    async def arguments_of(self, record: ArgumentsRecord) -> bytes:
+        """Those of an input that failed, wherever they are. Raises `NotFoundError` and `ServiceError`."""
+        return record.payload
 
     async def prepare(self) -> None:
         """Read what a server before this one has left. Raises `ServiceError`."""

@@ -20,12 +20,16 @@ from motet.wire.operator_messages import RerunInput
 Read = Callable[[Callable[[RecordReader], Any]], Coroutine[Any, Any, Any]]
 """Finds something in the records of this server (see `Operations.read`)."""
 
+ArgumentsOf = Callable[[ArgumentsRecord], Coroutine[Any, Any, bytes]]
+"""Reads arguments, wherever they are (see `CallsRoom.arguments_of`)."""
+
 
 class Reruns:
     """Answers those who ask for it: the new call is theirs."""
 
-    def __init__(self, read: Read, catalogue: Catalogue, spawn: Spawn) -> None:
+    def __init__(self, read: Read, catalogue: Catalogue, spawn: Spawn, arguments_of: ArgumentsOf) -> None:
         self._read = read
+        self._arguments_of = arguments_of
         self._catalogue = catalogue
         self._spawn = spawn
         self.answers: dict[type[Any], Callable[[Any, Deployer], Coroutine[Any, Any, ReplyBody]]] = {
@@ -43,7 +47,8 @@ class Reruns:
             # This server has been started since: the version has other ids now.
             function_id = Alias(definition.app_name, definition.spec.key, definition.version).function_id
         asker = Principal(by.name, by.rights, key=by.identity)
-        await self._spawn(asker, function_id, body.call_id, arguments.payload, method)
+        payload = await self._arguments_of(arguments)
+        await self._spawn(asker, function_id, body.call_id, payload, method)
         return Done()
 
 

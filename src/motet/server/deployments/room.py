@@ -16,7 +16,7 @@ from motet.server.deployments.failure_hooks import FailureHooks
 from motet.server.deployments.names import Names
 from motet.server.deployments.post_json import post_json
 from motet.server.deployments.register import Deployment, Place, Register
-from motet.server.deployments.reruns import Read, Reruns
+from motet.server.deployments.reruns import ArgumentsOf, Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
 from motet.server.deployments.schedules import Schedules, Spawn
 from motet.server.deployments.unkept import MemoryDeployments
@@ -44,6 +44,7 @@ class DeploymentsRoom:
         forget_calls: Callable[[str], None],
         spawn: Spawn,
         read: Read,
+        arguments_of: ArgumentsOf,
     ) -> None:
         self._driver = driver
         place, self._note_needed = seams
@@ -61,7 +62,7 @@ class DeploymentsRoom:
         self.deployments = Deployments(
             register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls, self.schedules
         )
-        self.deployments.answers |= Reruns(read, catalogue, spawn).answers
+        self.deployments.answers |= Reruns(read, catalogue, spawn, arguments_of).answers
         self.performers: dict[type[Command], Performer] = {ReportWarm: warming.ready, ReportCold: warming.failed}
 
     def refusal(self, function_id: str) -> ResourceExhaustedError | None:

@@ -1,4 +1,5 @@
 """Blobs that nobody needs any more go: of results that have expired, of calls that were never accepted, of servers that died.
+Arguments of inputs that failed are needed as long as the outcome is kept.
 
 A blob is named in a journal by the server that wrote it, and in its term, or never. So of what was written in earlier terms,
 the journal's word is final; of what this server has written, it is so once that has been settled. Of later terms nothing is
@@ -16,8 +17,10 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from motet.errors import Error, NotFoundError
+from motet.model.outcome import InputEnd
 from motet.server.clock import Clock
 from motet.server.driver import logger
+from motet.server.journal.failed_arguments import FAILED, FailedArguments
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.stored_bytes import StoredBytes
@@ -47,8 +50,16 @@ class Swept(NamedTuple):
 class BlobSweep:
     """Sweeps what is one server's. On its loop; stores are asked on other threads."""
 
-    def __init__(self, payloads: LargePayloads, keeper: JournalKeeper, clock: Clock, stored: StoredBytes) -> None:
+    def __init__(
+        self,
+        payloads: LargePayloads,
+        keeper: JournalKeeper,
+        clock: Clock,
+        stored: StoredBytes,
+        failed: FailedArguments,
+    ) -> None:
         self._payloads = payloads
+        self._failed = failed
         self._keeper = keeper
         self._clock = clock
         self._stored = stored
@@ -72,8 +83,11 @@ class BlobSweep:
                 if swept.blobs:
                     logger.info("%d large arguments and results went that nobody needs: %d bytes", *swept)
 
-    async def sweep(self, age: float = AGE, *, dry_run: bool = False) -> Swept:
-        """Let go of what nobody needs, and is older than `age` seconds; what that was. Raises `ServiceError`."""
+    async def sweep(self, age: float = AGE, *, dry_run: bool = False, keeps_failed: bool = True) -> Swept:
+        """Let go of what nobody needs, and is older than `age` seconds; what that was. Without `keeps_failed` nobody needs
+        arguments of inputs that failed. Raises `ServiceError`."""
+        keeps_failed = keeps_failed and self._failed.most > 0
+        failed: list[tuple[float, StoredPayload]] = []
         found = self._payloads.places.find()
         count = size = 0
         stays: Counter[int] = Counter()
@@ -86,15 +100,26 @@ class BlobSweep:
                 for store, each in old
                 if (name := BlobName.read(each.name)) is not None and not self._payloads.may_be_named(name, age)
             }
-            needed = await self._ask(partial(needed_of, names=[name for name, _, _ in candidates.values()]))
+            names = [name for name, _, _ in candidates.values()]
+            needed, of_failed = await self._ask(partial(needed_of, names=names))
+            if keeps_failed:
+                needed |= of_failed
+                failed += [
+                    (each.written_at, StoredPayload.of(name, each.size))
+                    for name, _, each in candidates.values()
+                    if name in of_failed
+                ]
             gone = [it for it in candidates.values() if it[0] not in needed]
             if not dry_run:
                 await asyncio.to_thread(_delete, [(store, each.name) for _, store, each in gone])
+                self._failed.gone(each.name for _, _, each in gone)
             count += len(gone)
             size += sum(each.size for _, _, each in gone)
             left = [each for _, each in some if each.name not in {it.name for _, _, it in gone}]
             stays += await self._ask(partial(sizes_of, found=left))
         self._stored.count(stays)
+        if not dry_run:
+            self._payloads.drop(self._failed.found([stored for _, stored in sorted(failed, key=lambda it: it[0])]))
         return Swept(count, size)
 
     async def _ask(self, question: Callable[[Journal], T]) -> T:
@@ -111,17 +136,22 @@ class BlobSweep:
             self._task.cancel()
 
 
-def needed_of(journal: Journal, names: Iterable[BlobName]) -> set[BlobName]:
-    """Those that the journal names: arguments of an input that has not ended, and results that are kept."""
+def needed_of(journal: Journal, names: Iterable[BlobName]) -> tuple[set[BlobName], set[BlobName]]:
+    """Those that the journal names: arguments of an input that has not ended, and results that are kept; and arguments of
+    inputs that failed, of which the outcome is kept."""
     found: set[BlobName] = set()
+    failed: set[BlobName] = set()
     for call_id, of_call in itertools.groupby(sorted(names, key=lambda it: it.call_id), lambda it: it.call_id):
         wanted = list(of_call)
         places = sorted({name.place for name in wanted if name.what == "a"})
         payloads = journal.payloads([(call_id, place) for place in places]) if places else []
-        payloads += _results(journal, call_id, sorted({name.place for name in wanted if name.what == "r"}))
+        payloads += [end.payload for end in _ended(journal, call_id, {it.place for it in wanted if it.what == "r"})]
         named = {kept.name for each in payloads if isinstance(kept := as_kept(each), StoredPayload)}
         found.update(name for name in wanted if name in named)
-    return found
+        left = {it.place for it in wanted if it.what == "a" and it not in named}
+        places_failed = {end.index for end in _ended(journal, call_id, left) if end.kind in FAILED}
+        failed.update(it for it in wanted if it.what == "a" and it.place in places_failed)
+    return found, failed
 
 
 def sizes_of(journal: Journal, found: Iterable[BlobFound]) -> Counter[int]:
@@ -134,10 +164,10 @@ def sizes_of(journal: Journal, found: Iterable[BlobFound]) -> Counter[int]:
     return sizes
 
 
-def _results(journal: Journal, call_id: str, places: list[int]) -> Iterator[bytes]:
-    for place in places:
+def _ended(journal: Journal, call_id: str, places: set[int]) -> Iterator[InputEnd]:
+    for place in sorted(places):
         try:
-            yield from (end.payload for end in journal.outcomes(call_id, place, 1))
+            yield from journal.outcomes(call_id, place, 1)
         except NotFoundError:
             continue
 

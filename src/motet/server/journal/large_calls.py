@@ -16,6 +16,7 @@ from motet.server.clients.refusals import refusal
 from motet.server.clients.spawned import SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.failed_arguments import FAILED, FailedArguments
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.stored_bytes import StoredBytes
@@ -28,9 +29,12 @@ from motet.wire.client_messages import AwaitOutcomes, Outcomes, ReplyBody, Reque
 class LargeCalls(DurableCalls):
     """As `DurableCalls`. Blobs are durable before the journal names them, and go after it has let go of them."""
 
-    def __init__(self, unused: CallStore, keeper: JournalKeeper, clock: Clock, payloads: LargePayloads) -> None:
+    def __init__(
+        self, unused: CallStore, keeper: JournalKeeper, clock: Clock, payloads: LargePayloads, failed: FailedArguments
+    ) -> None:
         super().__init__(unused, keeper, clock)
         self._payloads = payloads
+        self._failed = failed
         self._arguments: dict[tuple[str, int], tuple[StoredPayload, int]] = {}
         """Of inputs that have not ended, and whose they are."""
         self.stored = StoredBytes()
@@ -170,17 +174,31 @@ class LargeCalls(DurableCalls):
             payloads.keep_result(call_id, each.index, each.payload, partial(kept, each))
 
     def _dropping(self, command: SaveOutcomes, then: Callable[[], None]) -> Callable[[], None]:
-        """The same, after which the arguments of these inputs go."""
-        keys = [(command.call_id, each.index) for each in command.ended]
-        keys = [key for key in keys if key in self._arguments]
-        if not keys:
+        """The same, after which the arguments of these inputs go, or are kept for who runs them again."""
+        by_key = {(command.call_id, each.index): each.kind for each in command.ended}
+        ended = [(key, kind) for key, kind in by_key.items() if key in self._arguments]
+        if not ended:
             return then
+        failed = [key for key, kind in ended if kind in FAILED and self._failed.most]
+        others = [key for key, kind in ended if key not in failed]
 
         def kept() -> None:
-            self._drop(keys)
+            self._drop(others)
+            self._keep_failed(failed)
             then()
 
         return kept
+
+    def _keep_failed(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Arguments of inputs that failed. They count as their principal's until a sweep finds them gone."""
+        for key in keys:
+            if (found := self._arguments.pop(key, None)) is not None:
+                self._payloads.leave(found[0])
+                self._payloads.drop(self._failed.add(found[0]))
+
+    def forget_failed(self) -> None:
+        """Those that are kept of inputs that failed go."""
+        self._payloads.drop(self._failed.give_up())
 
     def await_outcomes(self, asker: Asker, request_id: int, body: AwaitOutcomes, by: int | None) -> ReplyBody | None:
         """See `SpawnedCalls`."""
@@ -193,6 +211,7 @@ class LargeCalls(DurableCalls):
     async def erase(self, call_ids: Sequence[str]) -> bool:
         """See `SpawnedCalls`. What the journal has goes first."""
         was_there = await super().erase(call_ids)
+        self._failed.forget_calls(call_ids)
         await self._payloads.erase(call_ids)
         return was_there
 

@@ -255,6 +255,12 @@ class LargePayloads:
             while self._recent_size > RECENT_BYTES:
                 self._recent_size -= len(self._recent.popitem(last=False)[1])
 
+    def leave(self, stored: StoredPayload) -> None:
+        """These arguments are delivered no more, and stay where they are."""
+        self.settle(stored)
+        self._ahead.take(stored)
+        self._fetch_ahead()
+
     # --- letting go ---------------------------------------------------------------------------------------------------
 
     def drop(self, stored: Sequence[StoredPayload]) -> None:

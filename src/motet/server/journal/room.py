@@ -11,6 +11,7 @@ from motet.core.events import ContainerResumed, Event
 from motet.errors import Error
 from motet.model.function import AppSpec
 from motet.model.outcome import Delivery
+from motet.records.arguments import ArgumentsRecord
 from motet.server.access.rights import named_rights
 from motet.server.apps.lifetimes import UntilStopped
 from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim, JournalProgress
@@ -21,6 +22,7 @@ from motet.server.containers.come_back import CLAIM_TIMEOUT
 from motet.server.containers.late_deliveries import LateDeliveries
 from motet.server.driver import logger
 from motet.server.journal.blob_sweep import BlobSweep
+from motet.server.journal.failed_arguments import FailedArguments
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_calls import LargeCalls
 from motet.server.journal.large_payloads import LargePayloads
@@ -29,7 +31,7 @@ from motet.server.journal.paused_collections import paused_collections
 from motet.server.journal.unfinished_calls import Part, UnfinishedCalls, read_unfinished
 from motet.store.base import CallStore, Freed
 from motet.store.blob_places import BlobPlaces
-from motet.store.blob_reference import IN_JOURNAL, StoredPayload
+from motet.store.blob_reference import IN_JOURNAL, StoredPayload, large_arguments
 from motet.store.journal import Journal, KeptApp
 
 MANY_INPUTS = 20_000
@@ -55,8 +57,9 @@ class JournalRoom(CallsRoom):
         self._clock = clock
         self._keeper = JournalKeeper(journal, loop, config.keep_results, on_fenced, clock.wall_now)
         self._payloads = LargePayloads(blobs, journal.term, config.blobs_above)
-        self._durable = LargeCalls(unused, self._keeper, clock, self._payloads)
-        self._sweep = BlobSweep(self._payloads, self._keeper, clock, self._durable.stored)
+        failed = FailedArguments(0 if config.records is None else config.records.kept_large_bytes)
+        self._durable = LargeCalls(unused, self._keeper, clock, self._payloads, failed)
+        self._sweep = BlobSweep(self._payloads, self._keeper, clock, self._durable.stored, failed)
         super().__init__(self._durable)
         self._served: CallsServed | None = None
         self._left: LeftArguments | None = None
@@ -188,9 +191,21 @@ class JournalRoom(CallsRoom):
         """Those of detached apps: they are needed."""
         return self._durable.bundles
 
-    async def sweep(self, dry_run: bool) -> Freed:
+    async def sweep(self, dry_run: bool, failed_too: bool) -> Freed:
         """See `CallsRoom`."""
-        return Freed(*await self._sweep.sweep(dry_run=dry_run))
+        if failed_too and not dry_run:
+            self._durable.forget_failed()  # the sweep leaves what is young
+        return Freed(*await self._sweep.sweep(dry_run=dry_run, keeps_failed=not failed_too))
+
+    async def arguments_of(self, record: ArgumentsRecord) -> bytes:
+        """See `CallsRoom`."""
+        if (stored := large_arguments(record)) is None:
+            return record.payload
+        found: asyncio.Future[bytes | Error] = asyncio.get_running_loop().create_future()
+        self._payloads.arguments(stored, lambda it: None if found.done() else found.set_result(it))
+        if isinstance(data := await found, Error):
+            raise data
+        return data
 
     # --- and ends -----------------------------------------------------------------------------------------------------
 

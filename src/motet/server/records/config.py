@@ -14,13 +14,15 @@ DEFAULT_KEEP_DAYS = 7.0
 DEFAULT_KEEP_MIB = 2048.0
 DEFAULT_ARGUMENTS_BYTES = 1024 * 1024
 DEFAULT_ARGUMENTS_MIB = 256.0
+DEFAULT_LARGE_ARGUMENTS_MIB = 2048.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsConfig:
     """Records of runs lie under `home`. Those older than `keep_for` seconds go, and the oldest of ended runs beyond
     `keep_bytes` in all. Arguments of failed inputs are kept as well, of each up to `arguments_bytes` (0: of none), and of a
-    server up to `all_arguments_bytes`, then the oldest go. `home_bytes`: what all that is under `home` may take; records go
+    server up to `all_arguments_bytes`, then the oldest go; of large ones, which are blobs, up to `large_arguments_bytes`.
+    `home_bytes`: what all that is under `home` may take; records go
     for that, too. None: as much as there is."""
 
     home: Path
@@ -28,7 +30,13 @@ class RecordsConfig:
     keep_bytes: int = int(DEFAULT_KEEP_MIB * 1024 * 1024)
     arguments_bytes: int = DEFAULT_ARGUMENTS_BYTES
     all_arguments_bytes: int = int(DEFAULT_ARGUMENTS_MIB * 1024 * 1024)
+    large_arguments_bytes: int = int(DEFAULT_LARGE_ARGUMENTS_MIB * 1024 * 1024)
     home_bytes: int | None = None
+
+    @property
+    def kept_large_bytes(self) -> int:
+        """Of large arguments of failed inputs; 0: none are kept."""
+        return self.large_arguments_bytes if self.arguments_bytes else 0
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> RecordsConfig | None:
@@ -45,6 +53,9 @@ class RecordsConfig:
             arguments_bytes=int(most),
             home_bytes=_budget(env),
             all_arguments_bytes=int(_positive(env, "MOTET_KEEP_ARGUMENTS_MIB", DEFAULT_ARGUMENTS_MIB) * 1024 * 1024),
+            large_arguments_bytes=int(
+                _positive(env, "MOTET_KEEP_LARGE_ARGUMENTS_MIB", DEFAULT_LARGE_ARGUMENTS_MIB) * 1024 * 1024
+            ),
         )
 
 

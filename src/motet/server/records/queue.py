@@ -24,7 +24,7 @@ from motet.records.successes import Successes
 from motet.server.clock import Clock
 from motet.server.driver import logger
 from motet.server.records.keeper import Erasure, OpenStore, RecordKeeper, Work
-from motet.store.blob_reference import StoredPayload
+from motet.store.blob_reference import MARKER, StoredPayload
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
@@ -145,18 +145,20 @@ class RecordQueue:
             batch.chunks.append(self._succeeded.pop(key).chunk())
 
     def add_arguments(self, arguments: list[ArgumentsRecord], definitions: list[DefinitionRecord]) -> None:
-        """Of inputs that failed; moments are of the server's clock. Those that are too large are left out, as are all that
-        are kept as blobs."""
-        fitting = [
-            each
-            for each in arguments
-            if len(each.payload) <= self._keep_arguments and not isinstance(each.payload, StoredPayload)
-        ]
+        """Of inputs that failed; moments are of the server's clock. Those that are too large are left out. Of those that
+        are blobs the reference is kept."""
+        fitting = [each for each in arguments if self._fits(each.payload)]
         if fitting and self._has_room(len(fitting)):
             self._bytes += sum(len(each.payload) for each in fitting)
             batch = self._gathered()
             batch.arguments += fitting
             batch.definitions += definitions
+
+    def _fits(self, payload: bytes) -> bool:
+        if isinstance(payload, StoredPayload):
+            return bool(self._keep_arguments and payload)  # without bytes they are in the journal, and were never read
+        # What a client makes up never refers to anything.
+        return len(payload) <= self._keep_arguments and not payload.startswith(MARKER)
 
     def add_container(self, record: ContainerRecord) -> None:
         """As it is when it is handed over; it may go on changing."""
