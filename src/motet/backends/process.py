@@ -20,7 +20,7 @@ import msgspec
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes, Pipes
-from motet.backends.spares import Kind, Spares, make_directory
+from motet.backends.spares import Kind, SpareKeeper, make_directory
 from motet.backends.starting import start_or_report
 from motet.backends.template_link import ENTRY, file_with
 from motet.backends.templates import LiveTemplate, Templates
@@ -95,7 +95,7 @@ class ProcessBackend:
         self._scratch: Path | None = None
         self._numbers = itertools.count(1)
         self._limits = LimitKeeper(self.kill_nowait)
-        self._spares = Spares(self._limits)
+        self._spares = SpareKeeper(self._limits)
 
     def __repr__(self) -> str:
         return (

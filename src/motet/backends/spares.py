@@ -39,7 +39,7 @@ class ReadyPlace(NamedTuple):
     joins: tuple[str, ...]
 
 
-class Spares:
+class SpareKeeper:
     """Of one backend. `limits` makes their control groups. Methods are called on the loop's thread."""
 
     def __init__(self, limits: LimitKeeper) -> None:
