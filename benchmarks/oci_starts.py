@@ -1,8 +1,8 @@
 """The first container in an OCI image beside bare podman: `python -m benchmarks.oci_starts [--rounds 10]`.
 
-From the request to the first line of a container, the first of its kind and the next one (which a spare becomes), beside `podman
-run` of the same image with the very same options, of `echo` and of a Python that imports what a container does. The image is made
-by debootstrap, without a registry, as tests make it; the first run takes a minute for that.
+From the request to the first line of a container, the first of its kind and the next one (which a spare becomes), beside
+`podman run` of the same image with the same options, of `echo` and of a Python that imports what a container does. The image is
+made by debootstrap, without a registry, as tests make it; the first run takes a minute for that.
 """
 
 from __future__ import annotations
