@@ -128,6 +128,23 @@ async def test_a_spare_that_has_died_is_done_without(stage: ProcessStage) -> Non
         assert Path(told["cwd"]).name == "s1", "its place served all the same"
 
 
+@needs_groups
+@in_loop
+async def test_a_group_of_a_spare_that_others_took_for_left_behind_is_made_again(stage: ProcessStage) -> None:
+    async with Session(stage) as session:
+        limits = Limits(memory=2**26)
+        await surroundings(session, within(stage.entry("ta-1", "tell_surroundings"), Walls(), limits))
+        [place] = spares_of(stage)
+        waiting = await spare_processes(session, stage)
+        for spare in waiting:
+            os.kill(spare, signal.SIGKILL)
+        wait_gone(waiting)
+        for join in place.joins:
+            os.rmdir(os.path.dirname(join))
+        told = await surroundings(session, within(stage.entry("ta-2", "tell_surroundings"), Walls(), limits))
+        assert f"memory:/motet/{place.name}" in told["groups"]
+
+
 async def spare_processes(session: Session, stage: ProcessStage) -> list[int]:
     """A template that has answered has done what it was asked before."""
     session.backend.start_nowait(within(stage.entry("ta-asks", "tell_template_and_stay"), Walls(), Limits(disk=2**40)))
