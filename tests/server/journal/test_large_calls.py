@@ -394,6 +394,27 @@ def test_erased_calls_leave_no_blob() -> None:
     play(scene)
 
 
+def test_a_call_whose_result_lies_where_the_server_does_not_look_any_more_is_not_erased() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", b"small", b"small"))
+        on.finish("fc-a", BIG, 1)
+        on.finish("fc-a", b"small")
+        await on.settle()
+        assert (await on.outcomes(client, "fc-a")).ended[0].payload == b"small"
+        on.payloads.places = BlobPlaces(None, had_others=True)
+        with pytest.raises(
+            ServiceError, match=r"nothing is erased: the blob with the result of input 1 of fc-a .*MOTET_BLOBS"
+        ):
+            await on.calls.erase(["fc-none", "fc-a"])
+        assert on.journal.call("fc-a")[1] == 2
+        assert len(on.names) == 1
+        on.payloads.places = BlobPlaces(on.blobs)
+        assert await on.calls.erase(["fc-a"])
+        assert on.names == []
+
+    play(scene)
+
+
 def test_more_arguments_than_may_be_written_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_payloads, "WRITING_BYTES", 300)
 

@@ -3,13 +3,15 @@ these is a reference."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from motet.core.commands import SaveOutcomes
-from motet.errors import Error, ServiceError
+from motet.errors import Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import refusal
@@ -22,6 +24,7 @@ from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.stored_bytes import StoredBytes
 from motet.store.base import CallStore
 from motet.store.blob_reference import IN_JOURNAL, StoredPayload, as_kept
+from motet.store.journal import Journal
 from motet.wire import report
 from motet.wire.client_messages import AwaitOutcomes, Outcomes, ReplyBody, RequestBody, RequestFailed, ViewCall
 
@@ -209,11 +212,42 @@ class LargeCalls(DurableCalls):
         return super().view(_Reader(asker, self._payloads), request_id, body, by)
 
     async def erase(self, call_ids: Sequence[str]) -> bool:
-        """See `SpawnedCalls`. What the journal has goes first."""
+        """See `SpawnedCalls`. What the journal has goes first, unless it names what cannot be reached: then nothing goes."""
+        if self._payloads.places.had_others:
+            await self._check_reached(call_ids)
         was_there = await super().erase(call_ids)
         self._failed.forget_calls(call_ids)
         await self._payloads.erase(call_ids)
         return was_there
+
+    async def _check_reached(self, call_ids: Sequence[str]) -> None:
+        """Raises `ServiceError` if a result of these calls lies where nothing can be erased."""
+        found: asyncio.Future[StoredPayload | Error | None] = asyncio.get_running_loop().create_future()
+        question = partial(_not_reached, call_ids=call_ids, reaches=self._payloads.places.reaches)
+        self._keeper.look(question, lambda it: None if found.done() else found.set_result(it))
+        lost = await found
+        if isinstance(lost, Error):
+            raise lost
+        if lost is not None and (name := lost.name) is not None:
+            raise ServiceError(
+                f"nothing is erased: {name.owner} is kept in a place that this server does not know any more (area "
+                f"{name.area}). Start it with MOTET_BLOBS set to where that was, and delete it then; or wait until it expires"
+            )
+
+
+def _not_reached(
+    journal: Journal, call_ids: Sequence[str], reaches: Callable[[StoredPayload], bool]
+) -> StoredPayload | None:
+    for call_id in call_ids:
+        with contextlib.suppress(NotFoundError):
+            for first in range(0, journal.call(call_id)[1], _LOOKED_AT):
+                for end in journal.outcomes(call_id, first, _LOOKED_AT):
+                    if isinstance(kept := as_kept(end.payload), StoredPayload) and not reaches(kept):
+                        return kept
+    return None
+
+
+_LOOKED_AT = 200
 
 
 class _Reader:
