@@ -64,7 +64,9 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(Need.of(spec.resources, own_host=own_host), host, alarm)
+        self.claim = DeviceClaim(
+            Need.of(spec.resources, own_host=own_host, unasked_cpu=host.limits.unasked_cpu), host, alarm
+        )
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()

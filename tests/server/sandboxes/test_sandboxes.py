@@ -189,7 +189,7 @@ def test_one_that_a_server_ends_when_it_stops_is_not_lost() -> None:
             client = on.principal(ANN)
             async with one(on, client) as box:
                 client.ask(x.FindSandbox("sb-1", wait=True))
-                on.server._launched.sandboxes.end_all_nowait("its server stopped")
+                on.server.launched.sandboxes.end_all_nowait("its server stopped")
                 assert await box.hear() == x.FinishSandbox("terminated")
                 on.backend.end("sb-1", -9)
                 view = (await client.wait(m.Reply)).body.view
