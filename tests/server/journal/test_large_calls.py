@@ -10,7 +10,7 @@ import pytest
 
 from motet.core.commands import SaveOutcomes
 from motet.core.events import InputsSubmitted
-from motet.errors import NotFoundError, ResourceExhaustedError, ServiceError
+from motet.errors import AlreadyExistsError, NotFoundError, ResourceExhaustedError, ServiceError
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients import spawned
@@ -375,6 +375,35 @@ def test_inputs_that_are_said_again_while_they_are_written_run_once() -> None:
         again = asyncio.ensure_future(on.spawn(Client(2), on.large("fc-a", BIG, again=True)))
         assert await first == await again == m.Done()
         assert [len(event.inputs) for event in on.taken if event.inputs] == [1]
+
+    play(scene)
+
+
+def test_who_spawns_with_a_key_that_is_taken_leaves_nothing() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        assert await on.once(client, "k", on.large("fc-a", BIG)) == m.CallSpawned("fc-a")
+        before = on.names, on.calls.kept_for(1), on.payloads._ahead.size
+        assert await on.once(client, "k", on.large("fc-b", BIG)) == m.CallSpawned("fc-a")
+        assert isinstance(await on.once(client, "k", on.large("fc-c", BIGGER)), AlreadyExistsError)
+        await on.settle()
+        assert (on.names, on.calls.kept_for(1), on.payloads._ahead.size) == before
+
+    play(scene)
+
+
+def test_who_says_again_what_has_ended_or_waits_leaves_nothing() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG, BIG))
+        on.finish("fc-a", b"small")
+        await on.outcomes(client, "fc-a")
+        await on.settle()
+        before = on.names, on.calls.kept_for(1), on.payloads._ahead.size
+        assert await on.spawn(client, on.large("fc-a", BIG, BIG, again=True)) == m.Done()
+        await on.settle()
+        assert (on.names, on.calls.kept_for(1), on.payloads._ahead.size) == before
+        assert await on.spawn(client, on.large("fc-a", BIG, BIG, BIG, again=True)) == m.Done()
+        assert len(on.names) == 2
+        assert [[each.index for each in event.inputs] for event in on.taken] == [[0, 1], [2]]
 
     play(scene)
 
