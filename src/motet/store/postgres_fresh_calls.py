@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -53,8 +54,6 @@ class FreshCalls:
 
     def note(self, calls: Iterable[KeptCall]) -> None:
         """They are there from now on."""
-        for each in calls:
-            self._known.pop(each.call_id, None)
-            self._known[each.call_id] = None
-        while len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
+        self._known.update(dict.fromkeys(each.call_id for each in calls))
+        for oldest in [*islice(self._known, max(0, len(self._known) - REMEMBERED))]:
+            del self._known[oldest]

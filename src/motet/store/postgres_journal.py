@@ -134,7 +134,7 @@ class PostgresJournal(PostgresJournalReading):
         for entry in entries:
             of[type(entry)].append(entry)
         calls: list[KeptCall] = [each.call for each in of[CallMade]]
-        one_trip = _size(entries) <= MOST_BYTES
+        one_trip = _size(of[InputsAdded], of[InputsEnded]) <= MOST_BYTES
         fresh = self._fresh.among(calls)
         try:
             self._write(of, calls, fresh, one_trip)
@@ -159,7 +159,8 @@ class PostgresJournal(PostgresJournalReading):
                     (_TRIED, _TRIED_ROW, map(_tried_row, of[InputTried])),
                     (_NEW_OUTCOMES, _OUTCOME, _outcome_rows(of[InputsEnded])),
                 ):
-                    for some in _portions(rows):
+                    whole = list(rows)
+                    for some in [whole] if whole and one_trip else _portions(whole):
                         session.execute(statement, arrays(kinds, some))
                 for forgotten in of[CallsForgotten]:
                     forget(session, "SELECT key FROM motet.calls WHERE call_id = ANY(%s)", forgotten.call_ids)
@@ -198,17 +199,17 @@ def _refusal(call_id: str, has_others_key: bool, holder: str) -> AlreadyExistsEr
     return AlreadyExistsError(f"{call_id} is another principal's")
 
 
-def _size(entries: Sequence[Entry]) -> int:
+def _size(added: list[InputsAdded], ended: list[InputsEnded]) -> int:
     """Bytes of payloads. Statements with few go one way there and back together; of many, each has sent its own before the
     next."""
     size = 0
-    for entry in entries:
-        if isinstance(entry, InputsAdded):
-            for new in entry.inputs:
-                size += len(new.payload)
-        elif isinstance(entry, InputsEnded):
-            for end in entry.ended:
-                size += len(end.payload)
+    # In loops, without a generator for each: most entries have one input.
+    for entry in added:
+        for new in entry.inputs:
+            size += len(new.payload)
+    for past in ended:
+        for end in past.ended:
+            size += len(end.payload)
     return size
 
 
