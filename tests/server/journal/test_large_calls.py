@@ -216,6 +216,23 @@ def test_arguments_of_what_failed_stay_until_the_call_is_erased(kind: OutcomeKin
     play(scene)
 
 
+def test_who_runs_an_input_again_is_told_at_once_that_its_arguments_cannot_be_read() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG))
+        ((stored,),) = ([each.payload for each in event.inputs] for event in on.taken)
+        assert isinstance(stored, StoredPayload)
+        on.fail("fc-a")
+        await on.outcomes(client, "fc-a")
+        on.blobs.problem = "access denied"
+        began = asyncio.get_running_loop().time()
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        on.payloads.read_once(stored, found.set_result)
+        assert "access denied" in str(await found)
+        assert asyncio.get_running_loop().time() < began + 1
+
+    play(scene)
+
+
 def test_of_too_many_failed_arguments_the_oldest_go_and_all_when_that_is_asked() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         for number in range(8):  # 1,200 bytes
