@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from motet.model.host import OWN_HOST
+from motet.model.isolation import Isolation
 from motet.model.outcome import Delivery, InputEnd
 from motet.model.reservation import RoomAsked
 from motet.records.arguments import ArgumentsRecord
@@ -29,6 +30,8 @@ class StartContainer(Command, frozen=True):
     waited: float = 0.0
     """Seconds since it was wanted: a host lets a few start at a time."""
     host: str = OWN_HOST
+    isolation: Isolation = "process"
+    """The level that it is recorded with."""
 
 
 class StopContainer(Command, frozen=True):

@@ -22,7 +22,6 @@ from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
 from motet.model.host import OWN_HOST
-from motet.model.isolation import with_level
 
 COUNTED = (states.STARTING, states.READY)
 """The states in which a container counts towards the desired number."""
@@ -124,11 +123,13 @@ class Fleet:
         self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn, host: str = OWN_HOST
     ) -> Container:
         """One more on this host, which is to see these GPUs, and has been wanted since then."""
-        reason = with_level(reason, self.spec.isolation)
         container = self._roster.add(self.function_id, turn.now, reason, host)
         self._starts(container, turn)
         turn.commands.append(
-            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at, host)
+            StartContainer(
+                *(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at, host),
+                self.spec.isolation or "process",
+            )
         )
         return container
 
