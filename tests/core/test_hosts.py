@@ -72,6 +72,10 @@ def need(cpu: float | None = None, memory_mib: int | None = None, gpu: tuple[str
         (need(1), [room("a", cpu=4, containers=1, weight=1), room("b", cpu=4, containers=2, weight=2)], "b"),
         (need(), [room("a", cpu=2, containers=2, weight=2), room("b", cpu=2, containers=1, weight=1)], "b"),
         (need(), [room("a", cpu=2, containers=4, weight=4), room("b", cpu=2, containers=2, weight=2)], "b"),
+        # Source that cannot be had there, or has no room.
+        (need(bundle="b1"), [room("a"), room("b", bundles="/b")], "b"),
+        (need(bundle="b1"), [room("a", bundles="/b", without={"b1": "full"}), room("b", bundles="/b")], "b"),
+        (need(bundle="b1"), [room(OWN_HOST)], OWN_HOST),
         # Spread: fewest of the function, then the least busy.
         (need(where="spread"), [room("a", cpu=4, containers=1, alike=1, weight=1), room("b", cpu=4)], "b"),
         (
@@ -205,6 +209,18 @@ def test_what_needs_the_servers_own_machine_waits_for_that_and_goes_to_no_other(
         )
         play >> ready(1) << deliver(1, "a0#1")
         play >> finished(1, 1) << deliver(1, "a1#2") << send("a", 0)
+
+
+def test_who_waits_because_no_host_has_room_for_its_source_is_told_which_and_how_much() -> None:
+    with Playbook(limits=HostLimits(own=False)) as play:
+        play >> host("a", bundles="/b", without={"b1": "bundle b1 lacks 900 MiB here, and 20 MiB are free in /b"})
+        play >> replace(function("f"), bundle="b1")
+        play >> submit("a", 1)
+        assert shortage(play) == (
+            "waiting for a container: host a has no room for its source: "
+            "bundle b1 lacks 900 MiB here, and 20 MiB are free in /b"
+        )
+        play >> host_changed("a", bundles="/b") << start(1, host="a")
 
 
 def test_gpus_of_hosts_are_given_once() -> None:

@@ -44,6 +44,7 @@ class Fleet:
         share: Share,
         *,
         own_host: bool = False,
+        bundle: str = "",
     ) -> None:
         self.function_id = function_id
         self.spec = spec
@@ -64,7 +65,7 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(Need.of(spec.resources, own_host=own_host), host, alarm)
+        self.claim = DeviceClaim(Need.of(spec.resources, own_host=own_host, bundle=bundle), host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()

@@ -239,6 +239,8 @@ class HostLedger:
             return f"waiting for a host: {need} is asked for, and none has joined yet"
         able = [host for host in hosts if may_ever_have(need, host)]
         count = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}"
+        if not able and (full := [host for host in hosts if need.bundle in host.without]):
+            return f"waiting for {need}: {_name(full[0])} has no room for its source: {full[0].without[need.bundle]}"
         if not able:
             return (
                 f"waiting for {need}: no host has that ({count}; motet host list shows what they have). Ask for less, or have "
