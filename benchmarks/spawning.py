@@ -5,9 +5,12 @@
                                                              # and dbos on PostgreSQL, celery on Redis
 
 Calls have about 300 bytes of arguments; their function never runs one to its end, so that accepting alone is measured, and then
-another one runs all, for the rate from the spawn to the result that is kept. Every program is a process of its own. PostgreSQL
-is started here, on a socket (its programs must be on the machine), and synchronises as usual; so does Redis, which keeps each
-command on the disk before it answers (`appendfsync always`). Repetitions of all take turns.
+another one runs all, for the rate from the spawn to the result that is kept. With so many under way, the mean time that a call
+waits is their number divided by the rate (Little's law), whatever the server does. How long one waits where the server has room
+is measured with few under way, and at a part of the rate (`--offered`), which comes whether or not the server keeps up. Every
+program is a process of its own. PostgreSQL is started here, on a socket (its programs must be on the machine), and synchronises
+as usual; so does Redis, which keeps each command on the disk before it answers (`appendfsync always`). Repetitions of all take
+turns.
 """
 
 from __future__ import annotations
@@ -82,6 +85,7 @@ HEADINGS = [
     "p99 ms",
     "server µs",
     "client µs",
+    "database µs",
 ]
 
 
@@ -93,6 +97,7 @@ class Measured:
     waits: list[float]
     server: float = 0.0
     clients: float = 0.0
+    database: float = 0.0
 
 
 class Table:
@@ -122,6 +127,7 @@ class Table:
                     for seconds in (
                         statistics.median(each.server for each in found),
                         statistics.median(each.clients for each in found),
+                        statistics.median(each.database for each in found),
                     )
                 ),
             ]
@@ -146,15 +152,17 @@ def commits(journal: Journal, size: int, count: int) -> Measured:
     return Measured(len(waits) * size / sum(waits), waits)
 
 
-def clients(command: list[str], env: dict[str, str], number: int, pid: int | None, count: int) -> Measured:
-    """So many at once, each with `count` calls."""
+def clients(
+    command: list[str], env: dict[str, str], number: int, pid: int | None, count: int, database: int | None = None
+) -> Measured:
+    """So many at once, each with `count` calls. `pid` is the server's; `database`: that of PostgreSQL's first process."""
     pipe = subprocess.PIPE
     running = [subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) for _ in range(number)]
     for each in running:
         assert each.stdout is not None
         if each.stdout.readline() != "ready\n":
             raise RuntimeError(f"{' '.join(command)} failed")
-    before = _processor(pid)
+    before, database_before = _processor(pid), _of_children(database)
     for each in running:
         assert each.stdin is not None
         each.stdin.write("go\n")
@@ -164,7 +172,10 @@ def clients(command: list[str], env: dict[str, str], number: int, pid: int | Non
     seconds = max(each["ended"] for each in told) - min(each["began"] for each in told)
     total = number * count
     waits = [wait for each in told for wait in each["waits"]]
-    return Measured(total / seconds, waits, spent / total, sum(each["processor"] for each in told) / total)
+    of_clients = sum(each["processor"] for each in told)
+    return Measured(
+        total / seconds, waits, spent / total, of_clients / total, (_of_children(database) - database_before) / total
+    )
 
 
 def _processor(pid: int | None) -> float:
@@ -172,6 +183,13 @@ def _processor(pid: int | None) -> float:
         return 0.0
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _of_children(pid: int | None) -> float:
+    """Those that live: a session that has ended meanwhile would count for nothing."""
+    if pid is None:
+        return 0.0
+    return sum(_processor(int(each)) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 @contextlib.contextmanager
@@ -198,7 +216,12 @@ def motet_server(directory: Path, store: str) -> Iterator[tuple[int, dict[str, s
 
 
 def of_motet(
-    table: Table, name: str, store: str, journal: Callable[[Path], Journal], options: argparse.Namespace
+    table: Table,
+    name: str,
+    store: str,
+    journal: Callable[[Path], Journal],
+    options: argparse.Namespace,
+    database: int | None = None,
 ) -> None:
     """One repetition of all on one store."""
     with tempfile.TemporaryDirectory(dir=options.directory) as place:
@@ -209,12 +232,18 @@ def of_motet(
         alone.close()
         with motet_server(directory, store) as (pid, env):
 
-            def run(what: str, way: str, number: int, count: int, under_way: int) -> None:
+            def run(what: str, way: str, number: int, count: int, under_way: int) -> Measured:
                 command = [sys.executable, str(CLIENT), "motet", way, str(count), str(under_way)]
-                table.add(name, what, clients(command, env, number, pid, count))
+                measured = clients(command, env, number, pid, count, database)
+                table.add(name, what, measured)
+                return measured
 
             run("one sequential client", "tasks", 1, 200, 1)
-            run(_WIDE.format(options), "tasks", options.clients, options.calls, options.under_way)
+            wide = run(_WIDE.format(options), "tasks", options.clients, options.calls, options.under_way)
+            run(f"{options.clients} clients, 8 under way each", "tasks", options.clients, options.calls, 8)
+            offered = max(1, int(wide.rate * options.offered / options.clients))
+            what = f"{options.clients} clients, {options.offered:.0%} of that offered"
+            run(what, "rate", options.clients, options.calls, offered)
             run("one spawn_map", "each", 1, options.clients * options.calls, 1)
             run("one spawn_map as one call", "map", 1, options.clients * options.calls, 1)
             count = options.clients * options.calls
@@ -281,6 +310,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--under-way", type=int, default=64)
+    parser.add_argument("--offered", type=float, default=0.25, help="part of the rate at which calls come by the clock")
     parser.add_argument("--calls", type=int, default=1000, help="of each client, in a repetition")
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--stores", nargs="*", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
@@ -308,7 +338,14 @@ def main() -> None:
             if postgres is not None and "postgres" in options.stores:
                 address = postgres.address(postgres.new_database())
                 limit = postgres.address(postgres.new_database())
-                of_motet(table, "PostgreSQL", address, lambda directory, at=limit: _postgres_journal(at), options)  # type: ignore[misc]
+                of_motet(
+                    table,
+                    "PostgreSQL",
+                    address,
+                    lambda directory, at=limit: _postgres_journal(at),  # type: ignore[misc]
+                    options,
+                    postgres.process.pid,
+                )
             if postgres is not None and options.others is not None:
                 of_others(table, other_queues(options.others), postgres, redis, options)
     print(json.dumps({**description(), "idle before": f"{free:.0%}"}, indent=2))

@@ -1,4 +1,5 @@
-"""One client that spawns: so many calls, so many of them under way, in one of several ways; it prints what it took, as JSON.
+"""One client that spawns: so many calls, so many of them under way (or a second: `rate`), in one of several ways; it prints
+what it took, as JSON.
 
 `spawning.py` runs it: under Motet's Python for Motet, under that of another queue for that one. It begins when it is told to.
 """
@@ -54,6 +55,27 @@ async def one_by_one(spawn: Spawn, count: int, under_way: int) -> None:
     report(began, spent, waits)
 
 
+async def at_rate(spawn: Spawn, count: int, rate: int) -> None:
+    """`count` calls, so many a second, whether or not those before have been acknowledged. Each waits from when it was due:
+    what is late because others are counts, too."""
+    await spawn(0)
+    begin()
+    waits: list[float] = []
+
+    async def work(number: int, due: float) -> None:
+        await spawn(number)
+        waits.append(time.monotonic() - due)
+
+    began, spent = time.monotonic(), processor_seconds()
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            due = began + number / rate
+            if (left := due - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+            group.create_task(work(number, due))
+    report(began, spent, waits)
+
+
 async def at_once(spawn_all: Callable[[], Awaitable[object]]) -> None:
     begin()
     began, spent = time.monotonic(), processor_seconds()
@@ -67,6 +89,9 @@ async def motet(way: str, count: int, under_way: int) -> None:
     function = motet.Function.from_name("spawning", "held")
     if way == "tasks":
         await one_by_one(lambda number: function.spawn.aio(number, PADDING), count, under_way)
+        return
+    if way == "rate":
+        await at_rate(lambda number: function.spawn.aio(number, PADDING), count, under_way)
         return
     await function.spawn.aio(0, PADDING)
     spawn_map = function.spawn_map if way == "each" else function.experimental_spawn_map

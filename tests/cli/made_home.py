@@ -68,7 +68,17 @@ def _records() -> RecordBatch:
         },
         containers=[
             ContainerRecord(
-                "ta-00001", "fu-1", AT, AT, "", AT + 0.2, AT + 0.4, AT + 0.9, AT + 2, "was killed by signal 9 (SIGKILL)"
+                "ta-00001",
+                "fu-1",
+                AT,
+                AT,
+                "",
+                AT + 0.2,
+                AT + 0.4,
+                AT + 0.9,
+                AT + 2,
+                "was killed by signal 9 (SIGKILL)",
+                "bubblewrap",
             ),
             ContainerRecord(
                 "ta-00002", "fu-1", AT + 2, AT + 2, "", AT + 2.2, AT + 2.4, AT + 2.9, AT + 9, "exited with status 0"

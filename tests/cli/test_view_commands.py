@@ -257,6 +257,19 @@ def test_where_nothing_has_run_lists_are_empty_and_say_where_they_looked(tmp_pat
     assert lines(tmp_path) == []
 
 
+def test_containers_that_have_ended_are_listed_with_their_level_and_end(home: Path) -> None:
+    listed = {each["container_id"]: each for each in ask(home, "container", "list", "--all")}
+    assert {name: (each["isolation"], each["state"], each["function_name"]) for name, each in listed.items()} == {
+        "ta-00001": ("bubblewrap", "ended", "fetch"),
+        "ta-00002": ("", "ended", "fetch"),
+        "ta-00003": ("", "ended", "order"),
+    }
+    assert "killed by signal 9" in listed["ta-00001"]["end"]
+    shown = run(home, "container", "list", "--all").stdout
+    assert "bubblewrap" in shown
+    assert "ended" in shown
+
+
 def test_records_that_cannot_be_read_are_told_and_hide_no_others(tmp_path: Path) -> None:
     made_home(tmp_path)
     broken = tmp_path / "servers" / "se-2"

@@ -212,4 +212,4 @@ def test_container_within_walls_is_recorded_with_its_level() -> None:
     declared = function()
     engine.handle([replace(declared, spec=replace(declared.spec, isolation="bubblewrap"))], 0.0)
     [started] = [each for each in engine.handle([submitted("1")], 1.0) if isinstance(each, StartContainer)]
-    assert started.reason.endswith(" (isolation level bubblewrap)")
+    assert started.isolation == "bubblewrap"

@@ -117,7 +117,9 @@ def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(
 
 def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
-        "import motet\napp = motet.App('shop')\n@app.function(env={'COLOUR': 'red'})\ndef price() -> int:\n    return 3\n"
+        "import motet\napp = motet.App('shop')\n"
+        f"image = motet.Image.debian_slim().add_local_file('shop.py', '{tmp_path}/there/copy.py')\n"
+        "@app.function(image=image, env={'COLOUR': 'red'})\ndef price() -> int:\n    return 3\n"
     )
     ran = subprocess.run(
         [
@@ -127,7 +129,7 @@ def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
             "shell",
             "shop.py::price",
             "-c",
-            "echo $COLOUR; python -c 'import shop; print(shop.app)'; echo $PYTHONPATH",
+            "echo $COLOUR; python -c 'import shop; print(shop.app)'; echo $PYTHONPATH; cat there/copy.py",
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -138,6 +140,10 @@ def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[0] == "red"
     assert "shop" in ran.stdout.splitlines()[1]
+    assert ran.stdout.splitlines()[-1] == "    return 3", (
+        "files of the image are at their paths for as long as the shell is open"
+    )
+    assert not (tmp_path / "there").exists()
     places = ran.stdout.splitlines()[2].split(os.pathsep)
     assert str(tmp_path) in places
     assert not [place for place in places if "site-packages" in place], "packages are those of the image's environment"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from motet.images.base import Environment
 from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
 from motet.images.building import Build
 from motet.images.cache import EnvironmentCache
+from motet.images.kept import KeptImages
 from motet.images.recipe import Recipe
 from motet.model.image import BuildPlace
 
@@ -188,8 +190,12 @@ def test_a_function_runs_once_in_the_environment_while_it_is_built(
     assert not (tmp_path / "prepared").exists()
     assert told.count("Running prepare") == 1
     failing = Recipe.of(image.run_function(two.fail).spec)
-    with pytest.raises(ImageBuildError, match=r"(?s)Image.run_function fail failed \(exit status 1\):.*ValueError: no"):
+    with pytest.raises(
+        ImageBuildError, match=r"(?s)Image.run_function fail failed \(exit status 1\):.*ValueError: no"
+    ) as caught:
         Build(failing, cache, place, told.append).made()
+    logs = KeptImages(cache.directory, os.environ).logs_named(str(caught.value).split()[-1].rstrip(")"))
+    assert "ValueError: no" in logs[0].read_text()
 
 
 @contextmanager

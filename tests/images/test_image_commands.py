@@ -46,6 +46,8 @@ def test_environments_are_listed_with_who_used_them(cache: EnvironmentCache, tmp
 def test_the_log_of_a_build_is_printed(cache: EnvironmentCache, tmp_path: Path) -> None:
     assert image(tmp_path, "logs", "on").output == "Resolved\n"
     assert image(tmp_path, "logs").output == "Resolved\n"
+    cache.log("0123456789abcdef").write_text("Failed\n")  # of a build that failed: no environment came of it
+    assert image(tmp_path, "logs", "0123456789ab").output == "Failed\n"
     assert "there are several images 'o'" in image(tmp_path, "logs", "o").output
     assert "nothing has been built here" in image(tmp_path / "empty", "logs").output
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
 import motet
+from motet.client.dual import Steps
 from motet.errors import InvalidError, UnimplementedError
-from motet.model.sandbox import PtySize
+from motet.model.sandbox import ProcessSpec, PtySize
 from motet.sdk.options import keyword
 from motet.sdk.sandbox.options import SANDBOX, process_spec, sandbox_spec
+from motet.stream_type import StreamType
+from motet.wire.sandbox_messages import AskDone, OutputRead, StartProcess
 
 
 def spec(*command: Any, **options: Any) -> Any:
@@ -137,6 +141,66 @@ def test_a_parameter_works_or_is_refused_with_a_sentence(name: str, value: Any, 
     else:
         with pytest.warns(UserWarning, match=rf"`{name}=.*` has no effect"):
             assert spec("true", **{name: value}) == spec("true")
+
+
+EXEC: dict[str, tuple[Any, str]] = {
+    "stdout": (StreamType.DEVNULL, "works"),
+    "stderr": (StreamType.DEVNULL, "works"),
+    "timeout": (10, "works"),
+    "workdir": ("/srv", "works"),
+    "env": ({"A": "b"}, "works"),
+    "secrets": ([motet.Secret.from_dict({"A": "b"})], "works"),
+    "pty": (True, "works"),
+    "text": (False, "streams"),
+    "bufsize": (1, "streams"),
+    "pty_info": (object(), "refused"),
+    "_pty_info": (object(), "refused"),
+}
+"""What becomes of each parameter of Modal's `Sandbox.exec`, as of 2026-11: it changes what runs, says how this program sees its
+streams, or is refused with a sentence."""
+
+
+class Server:
+    """A connection over which commands begin, and write a line."""
+
+    def __init__(self) -> None:
+        self.begun: list[ProcessSpec] = []
+
+    def connected(self) -> Steps[Any]:
+        yield from ()
+        return self
+
+    def request(self, body: Any) -> Steps[Any]:
+        yield from ()
+        if isinstance(body.ask, StartProcess):
+            self.begun.append(body.ask.process)
+            return AskDone()
+        return OutputRead(0, b"line\n", True)
+
+
+def executed(**options: Any) -> tuple[ProcessSpec, Any]:
+    """What `exec` asks a sandbox for, and what its caller reads."""
+    server = Server()
+    process = motet.Sandbox("sb-1", server.connected).exec("true", **options)
+    return server.begun[0], process.stdout.read() if options.get("stdout") is None else None
+
+
+def test_every_parameter_of_exec_is_in_the_table_and_no_other() -> None:
+    parameters = inspect.signature(motet.Sandbox("sb-1").exec._body).parameters
+    assert set(parameters) - {"args"} == set(EXEC)
+
+
+@pytest.mark.parametrize(("name", "value", "becomes"), [(name, *row) for name, row in EXEC.items()])
+def test_a_parameter_of_exec_works_or_is_refused_with_a_sentence(name: str, value: Any, becomes: str) -> None:
+    plain = executed()
+    if becomes == "refused":
+        with pytest.raises(UnimplementedError, match=rf"`{name}` is not available in this version of Motet\. .+\."):
+            executed(**{name: value})
+    elif becomes == "works":
+        assert executed(**{name: value})[0] != plain[0]
+    else:
+        assert plain[1] == "line\n"
+        assert executed(**{name: value}) == (plain[0], b"line\n" if name == "text" else "line\n")
 
 
 def test_an_unknown_keyword_is_one() -> None:

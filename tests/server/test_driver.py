@@ -19,6 +19,7 @@ from motet.core.commands import (
     RecordStart,
     RecordSuccesses,
     ReportDecision,
+    SeekRoom,
     WakeAt,
 )
 from motet.core.events import ContainerReady, Event, InputsSubmitted, ServerStoodStill, TimerFired
@@ -220,6 +221,7 @@ def test_each_command_is_carried_out_or_told_to_observers_alone() -> None:
             RecordStart,
             RecordEnd,
             ReportDecision,
+            SeekRoom,  # until a cluster is found
         }
 
     asyncio.run(main())

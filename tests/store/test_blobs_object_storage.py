@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import itertools
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,9 @@ from tests.moto_server import MotoServer, missing, moto_server
 if reason := missing():
     pytest.skip(reason, allow_module_level=True)
 
+from motet.store.blob_check import check_blobs
+from motet.store.blob_places import BlobPlaces
+from motet.store.blob_reference import BlobName, StoredPayload, digest_of
 from motet.store.blobs_object_storage import ObjectStorage
 
 _numbers = itertools.count(1)
@@ -91,3 +96,46 @@ def test_a_server_that_is_away_is_given_up_after_a_few_tries() -> None:
 def test_a_url_that_makes_no_sense_is_refused_with_what_is_wrong(url: str, says: str) -> None:
     with pytest.raises(InvalidError, match=says):
         ObjectStorage(url)
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Whatever is asked, it may not be."""
+
+    def do_GET(self) -> None:
+        """Also of what else is asked."""
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(403)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_POST = do_GET  # noqa: N815 - the names that `http.server` has
+
+    def log_message(self, *_: object) -> None:
+        """It says nothing."""
+
+
+def test_a_bucket_that_may_not_be_read_is_told_by_all_who_look(server: MotoServer) -> None:
+    """There is another server because its credentials are in the environment."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as refusing:
+        serving = threading.Thread(target=refusing.serve_forever, args=(0.01,))
+        serving.start()
+        url = f"s3://bucket/motet?endpoint=http://127.0.0.1:{refusing.server_port}&region=us-east-1"
+        places = BlobPlaces(None, ObjectStorage(url), "a1")
+        name = BlobName("a1", "fc-1", 1, 1, "a", 0, digest_of(b"x"))
+        stored = StoredPayload.of(name, 1)
+        try:
+            for work in (lambda: places.get(stored), lambda: list(places.find()), lambda: places.delete(stored)):
+                with pytest.raises(
+                    ServiceError, match=r"MOTET_BLOBS\): AccessDenied: Access Denied. See that the bucket"
+                ):
+                    work()
+            with pytest.raises(ServiceError, match="cannot write s3://bucket/motet/a1/probe"):
+                places.probe()
+            (found,) = check_blobs(lambda: [stored], places)
+            assert "cannot read" in found
+            assert "AccessDenied" in found
+        finally:
+            refusing.shutdown()
+            serving.join()

@@ -8,9 +8,9 @@ import msgspec
 import psycopg
 import pytest
 
-from motet.errors import InvalidError, NotFoundError, ServiceError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, Journal
+from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, InputTried, Journal
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
@@ -45,6 +45,25 @@ def reopen(postgres: PostgresDatabase) -> Iterator[Open]:
     lease.close()
 
 
+def test_what_a_large_call_costs_does_not_grow_with_what_it_has(journal: Journal, postgres: PostgresDatabase) -> None:
+    """The database chooses its plans while its tables are small: one that looks through a whole call for each input is then as
+    cheap as any other."""
+    parts = [range(first, first + 50) for first in range(0, 2000, 50)]
+    journal.keep([CallMade(call(1))])
+    for part in parts:
+        journal.keep([added(1, *part)])
+        journal.keep([InputTried("fc-1", index, 1) for index in part])
+        assert len(journal.payloads([("fc-1", index) for index in part])) == len(part)
+        if part[0] % 200:
+            journal.keep([ended(1, *part)])
+    assert isinstance(journal, PostgresJournal)
+    read = 0
+    for connection in (journal._writer, journal._reader):
+        connection.rows("SELECT pg_stat_force_next_flush()")
+        ((read,),) = connection.rows("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname <> 'calls'")
+    assert 3 * 2000 <= read < 6 * 2000
+
+
 def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
     execute = psycopg.Connection.execute
@@ -57,9 +76,38 @@ def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch
     monkeypatch.setattr(psycopg.Connection, "execute", counted)
     journal.keep([each for number in range(1, 501) for each in (CallMade(call(number)), added(number, 0, 1))])
     journal.keep([ended(number, 0, 1) for number in range(1, 501)])
-    assert len(statements) == 6 + 4
+    assert len(statements) == 5 + 4
     assert unfinished(journal) == {}
     assert journal.call("fc-500") == (call(500), 2)
+
+
+def test_what_seems_new_and_is_there_is_kept_as_if_it_were_known(journal: Journal, reopen: Open) -> None:
+    journal.keep([CallMade(call(1)), added(1, 0, 1), CallMade(call(2, b"key")), ended(1, 0)])
+    later = reopen()  # it knows nothing of these
+    later.keep([CallMade(call(3)), added(3, 0), CallMade(call(1)), added(1, 0, 1, 2)])
+    assert unfinished(later) == {"fc-1": [1, 2], "fc-3": [0]}
+    for refused in (call(4, b"key"), msgspec.structs.replace(call(1), principal=8)):
+        with pytest.raises(AlreadyExistsError):
+            later.keep([CallMade(call(5)), added(5, 0), CallMade(refused), added(4, 0)])
+    later.keep([CallMade(call(5)), added(5, 0), CallMade(call(5)), added(5, 0, 1), added(6, 0)])
+    assert unfinished(later) == {"fc-1": [1, 2], "fc-3": [0], "fc-5": [0, 1]}
+    assert later.check() == []
+
+
+def test_calls_get_keys_that_no_other_call_has(journal: Journal, reopen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is taken together, beside those that the database gives, and in a later term."""
+    monkeypatch.setattr("motet.store.postgres_fresh_calls.AT_ONCE", 3)
+    kept = []
+    for number, size in enumerate((2, 2, 5, 1)):
+        if number == 2:
+            journal = reopen()
+        new = range(10 * number, 10 * number + size)
+        journal.keep([each for it in (*new, *new) for each in (CallMade(call(it)), added(it, 0))])
+        kept += [f"fc-{it}" for it in new]
+        journal.keep([CallMade(call(it)) for it in new])  # known by now
+        journal.keep([ended(new[0], 0)])
+    assert sorted(unfinished(journal)) == sorted(each for each in kept if not each.endswith("0"))
+    assert [journal.call(each)[1] for each in kept] == [1] * len(kept)
 
 
 def test_large_payloads_are_kept_with_several_statements_and_all_or_none(

@@ -76,7 +76,7 @@ def batch() -> RecordBatch:
         chunks=[growing.chunk()],
         clock=1000.0,
         containers=[
-            ContainerRecord("ta-1", "fu-1", 2.0, 3.0, "one waits", 4.0, 5.0, 6.0, 98.0, "was stopped"),
+            ContainerRecord("ta-1", "fu-1", 2.0, 3.0, "one waits", 4.0, 5.0, 6.0, 98.0, "was stopped", "bubblewrap"),
             ContainerRecord("ta-2", "fu-1", 2.5, 3.5),
         ],
         logs=[

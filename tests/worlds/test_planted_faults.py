@@ -9,7 +9,7 @@ import pytest
 from motet.testing.history import check
 from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.world import history_of
-from tests.worlds import planted, planted_hosts, planted_schedules
+from tests.worlds import planted, planted_hosts, planted_leaders, planted_schedules
 
 RESTARTS = WorldPlan(
     clients=2,
@@ -65,6 +65,7 @@ UNWRITABLE = scheduled(125.0, 3.0, "disk fails")
 CALM = scheduled(20.0, 10.0)
 UNCLEAR = scheduled(20.0, 1.0, "commit is unclear")
 CUT_HOSTS = replace(durable(5.0, "host is cut off"), seconds=60.0)
+CUT_LEADERS = replace(durable(3.0, "leader is cut off"), calls=30, seconds=30.0)
 MOST_SEEDS = 20
 
 TABLE = [
@@ -92,6 +93,11 @@ TABLE = [
     (planted.batches_are_one_larger_than_they_may_be, CUTS, "batches <= max_batch_size"),
     (planted.members_of_batches_get_each_others_outcomes, CUTS, "right results"),
     (planted.batches_come_back_one_by_one, RESTARTS, "nothing breaks"),
+    (planted_leaders.attempts_leave_before_the_journal_knows_of_them, CUT_LEADERS, "at most once"),
+    (planted.journals_forget_who_leads, CUT_LEADERS, "no fenced outcome"),
+    (planted.spawns_are_acknowledged_before_the_commit, CUT_LEADERS, "no acknowledged spawn is lost"),
+    (planted.outcomes_are_told_before_the_commit, CUT_LEADERS, "results stay the same"),
+    (planted.clients_do_not_say_that_they_ask_again, CUT_LEADERS, "at most once"),
     (planted_schedules.what_could_not_be_run_counts_as_run, UNWRITABLE, "moments are run"),
     (planted_schedules.missed_moments_are_not_made_up_for, AWAY, "what is missed runs once"),
     (planted_schedules.missed_moments_are_made_up_for, AWAY, "what is missed is skipped"),

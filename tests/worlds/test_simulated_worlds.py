@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from random import Random
 
 import pytest
 
@@ -21,8 +22,9 @@ from motet.model.outcome import Delivery
 from motet.server.journal import durable_calls, unfinished_calls
 from motet.server.journal.left_arguments import LeftArguments
 from motet.testing.history import check, report
-from motet.testing.history_events import AttemptBegan, OutcomeSeen, dumped
+from motet.testing.history_events import AttemptBegan, Fault, OutcomeSeen, dumped
 from motet.testing.simulated.many import AT_ONCE, WorldsTally, worlds_until
+from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.world import history_of
 
 NIGHTLY = int(os.environ.get("MOTET_NIGHTLY", "0"))
@@ -71,6 +73,32 @@ def test_every_promise_is_kept_whatever_fails(part: int) -> None:
     assert seen["AttemptBegan"] > SEEDS // PARTS
     assert seen["OutcomeSeen"] > SEEDS // PARTS
     assert seen["Fault"] > SEEDS // PARTS
+
+
+def test_one_outcome_counts_while_a_leader_is_cut_off_from_its_database_and_another_one_leads() -> None:
+    twice = 0
+    for seed in range(12):
+        dice = Random(seed)
+        faults: tuple[FaultKind, ...] = ("container dies", "client is cut off", "server crashes", "commit is unclear")
+        plan = WorldPlan(
+            clients=2,
+            calls=30,
+            spawns=True,
+            faults=("leader is cut off", *(kind for kind in faults if dice.random() < 0.25)),
+            pause=3.0,
+            seconds=30.0,
+            latency=(0.0, 0.001, 0.02),
+        )
+        events = history_of(seed, plan).events
+        violations = check(events)
+        assert not violations, f"seed {seed}, {plan}\n\n" + report(events, violations)
+        replaced = {it.target for it in events if isinstance(it, Fault) and it.kind == "replace"}
+        ran: dict[str, set[bool]] = {}
+        for each in events:
+            if isinstance(each, AttemptBegan):
+                ran.setdefault(each.key, set()).add(each.container in replaced)
+        twice += sum(len(where) > 1 for where in ran.values())
+    assert twice > 20, "inputs that ran on both servers"
 
 
 @pytest.mark.parametrize("seed", range(4))

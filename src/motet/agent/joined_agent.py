@@ -139,6 +139,11 @@ class JoinedAgent:
         """End now, with everything."""
         self._over.set()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is a host of its server now."""
+        return self._writer is not None
+
     async def leave(self) -> None:
         """Have no more containers started here, wait for those that there are, for the grace, and end."""
         self._is_now(replace(self._host, leaving="is to be turned off"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
@@ -15,8 +16,11 @@ from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
+from motet.records.pools import AppRecord
 from motet.records.queries import MAX_FOUND
 from motet.wire.operator_messages import EndContainer
+
+_MOST_ENDED = 200
 
 
 @click.group("container", cls=ViewGroup)
@@ -26,9 +30,12 @@ def container_command() -> None:
 
 @container_command.command("list")
 @click.option("--app", "--app-id", "app", metavar="APP", help="Only those of this app: its id or name.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"Also the last {_MOST_ENDED} that have ended, and how they did."
+)
 @json_option
-def list_containers(*, app: str | None, as_json: bool) -> None:
-    """List the containers that live."""
+def list_containers(*, app: str | None, everything: bool, as_json: bool) -> None:
+    """List the containers that live, with their isolation level."""
     with known() as found:
         record = None if app is None else found.app(app)
         rows: list[dict[str, Any]] = [
@@ -49,6 +56,8 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
             for server, view, function, each in found.servers.containers()
             if record is None or app in (view.app_id, view.name) or record.app_id == view.app_id
         ]
+        if everything:
+            rows += _ended(found, record, {row["container_id"] for row in rows})
         if as_json:
             print_json(rows)
             return
@@ -65,6 +74,7 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
             "done",
             "age",
             "app",
+            *(("end",) if everything else ()),
             right=("running/max", "done", "age"),
         )
         for row in rows:
@@ -72,14 +82,44 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
                 row["container_id"],
                 cell(row["function_name"], "bold"),
                 state_cell(row["state"]),
-                cell(row["isolation"]),
-                f"{row['running_inputs']}/{row['max_inputs']}",
+                cell(row["isolation"] or None),
+                cell(None) if row["running_inputs"] is None else f"{row['running_inputs']}/{row['max_inputs']}",
                 cell(row["finished_inputs"]),
                 duration(row["age"]),
                 cell(row["app_name"]),
+                *((cell(row.get("end")),) if everything else ()),
             )
         out = console()
         out.print(fitting(shown, out.width))
+
+
+def _ended(found: Known, app: AppRecord | None, living: set[str]) -> list[dict[str, Any]]:
+    """The last ones that have ended, the last started first."""
+    apps = {each.app_id: each for each in found.archive.apps()}
+    functions = {each.function_id: each for each in found.archive.functions(None if app is None else app.app_id)}
+    ended = (
+        (each, functions[each.function_id])
+        for each in found.archive.containers()
+        if each.ended_at is not None and each.function_id in functions and each.container_id not in living
+    )
+    return [
+        {
+            "container_id": each.container_id,
+            "app_id": function.app_id,
+            "app_name": apps[function.app_id].name if function.app_id in apps else "",
+            "function_id": function.function_id,
+            "function_name": function.name,
+            "isolation": each.isolation,
+            "state": "ended",
+            "running_inputs": None,
+            "max_inputs": function.max_inputs,
+            "finished_inputs": None,
+            "age": (each.ended_at or each.started_at) - each.started_at,
+            "server_pid": None,
+            "end": each.end,
+        }
+        for each, function in itertools.islice(ended, _MOST_ENDED)
+    ]
 
 
 @container_command.command("logs")

@@ -62,10 +62,13 @@ def list_images(*, as_json: bool) -> None:
 @image_command.command("logs")
 @click.argument("name", default="", metavar="[IMAGE]")
 def image_logs(*, name: str) -> None:
-    """Print what the build of an image wrote; without one, what the last build did, also one that failed."""
+    """Print what the build of an image wrote; without one, what the last build did, also one that failed.
+
+    IMAGE is an image of `motet image list`, or what a build that failed says it is.
+    """
     kept = _kept()
     if name:
-        logs = kept.logs(_one(kept.listed(), name))
+        logs = kept.logs_named(name) or kept.logs(_one(kept.listed(), name))
         if not logs:
             raise NotFoundError(f"the log of image {name} is not there any more")
     else:

@@ -21,6 +21,7 @@ from motet.client.home import home_directory, standing_directory
 from motet.client.misspelled import misspelled
 from motet.errors import NotFoundError
 from motet.model.audit import AuditEntry
+from motet.server.cluster.config import KEEP, ClusterConfig
 from motet.server.health import READY, STANDBY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
 from motet.server.wiring import add_key, audit_entries, back_up_home, restore_home
@@ -56,6 +57,28 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @isolation_option
 @click.option(
+    "--backend",
+    type=click.Choice(["machine", "ray"]),
+    default="machine",
+    help="Where containers run: on this machine and on hosts that join, or on a Ray cluster (pip install 'motet[ray]'), whose "
+    "nodes have to reach this server: --host 0.0.0.0 --tls.",
+)
+@click.option(
+    "--ray-address",
+    default="auto",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="The head of that cluster. auto: RAY_ADDRESS, or the cluster that this machine is a node of.",
+)
+@click.option(
+    "--ray-keep",
+    type=click.FloatRange(min=1),
+    default=KEEP,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long what is reserved there, and not needed, is kept for the next container.",
+)
+@click.option(
     INSECURE_OPTION,
     "insecure",
     is_flag=True,
@@ -72,6 +95,9 @@ def server_command(
     tls_key: Path | None,
     insecure: bool,
     store: str,
+    backend: str,
+    ray_address: str,
+    ray_keep: float,
 ) -> None:
     """Be a server that stays: the one under MOTET_HOME, until SIGTERM or Ctrl-C.
 
@@ -90,6 +116,7 @@ def server_command(
             self_made=standing_directory(home) / "tls" if tls and tls_certificate is None else None,
             insecure=insecure,
         )
+    cluster = ClusterConfig(address=ray_address, keep=ray_keep) if backend == "ray" else None
     # Late: its subcommands do without the server's code.
     from motet.server.driver import logger
     from motet.server.log_format import log_json, wants_json
@@ -101,7 +128,7 @@ def server_command(
         say = logger.info
     for problem in misspelled(os.environ):
         logger.warning("%s", problem)
-    ctx.exit(stand(home, there, say, tell, store))
+    ctx.exit(stand(home, there, say, tell, store, cluster))
 
 
 @server_command.command("status", cls=ViewCommand)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import click
+from msgspec.structs import replace
 
 from motet.bundles.environment import own_path
 from motet.cli import reference as references
 from motet.cli.attach import is_terminal
 from motet.cli.options import errors_on_a_line
 from motet.cli.sandbox_command import reached, run_in
+from motet.cli.terminal import tell
+from motet.client.home import home_directory
 from motet.client.settings import SERVER
-from motet.model.function import FunctionSpec
+from motet.model.function import AppSpec, FunctionSpec
 from motet.model.sandbox import MAX_TIMEOUT, PREFIX
 from motet.sdk.declare.app import App
 from motet.sdk.declare.app_spec import ISOLATION
@@ -63,5 +67,29 @@ def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, 
     env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(own_path(tuple(filter(None, sys.path)))), **spec.env}
     app = App("shell")
     options = {"env": env, "workdir": here, "isolation": isolation, "timeout": MAX_TIMEOUT}
-    with app.run(), Sandbox.create(app=app, image=image, **options) as box:
-        return run_in(box, command, pty=pty)
+    image, undo = _at_its_paths(image) if isolation == "process" else (image, _nothing)
+    try:
+        with app.run(), Sandbox.create(app=app, image=image, **options) as box:
+            return run_in(box, command, pty=pty)
+    finally:
+        undo()
+
+
+def _nothing() -> None:
+    """Nothing was made."""
+
+
+def _at_its_paths(image: Image | None) -> tuple[Image | None, Callable[[], None]]:
+    """The image without files, which a process finds on the machine: as for functions, paths that lead to them are made for as
+    long as the shell is open, and what is not there is told."""
+    if image is None or not image.spec.files:
+        return image, _nothing
+    from motet.images.remote_paths import LinkedPaths
+    from motet.sdk.run.image_files import lacking_files
+
+    links = LinkedPaths(home_directory(os.environ) / "images" / "links")
+    around = AppSpec(name="shell", functions=(), project_dir=os.getcwd())
+    for finding in lacking_files(image.spec, "process", around, links):
+        tell(f"Warning: {finding}", err=True)
+    modules = tuple(each for each in image.spec.files if each.kind == "module")
+    return Image(replace(image.spec, files=modules)), links.undo

@@ -7,7 +7,9 @@ from typing import Literal
 import msgspec
 
 from motet.model.host import OWN_HOST
+from motet.model.isolation import Isolation
 from motet.model.outcome import Delivery, InputEnd
+from motet.model.reservation import RoomAsked
 from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
 from motet.records.inputs import InputRecord
@@ -28,6 +30,8 @@ class StartContainer(Command, frozen=True):
     waited: float = 0.0
     """Seconds since it was wanted: a host lets a few start at a time."""
     host: str = OWN_HOST
+    isolation: Isolation = "process"
+    """The level that it is recorded with."""
 
 
 class StopContainer(Command, frozen=True):
@@ -167,6 +171,13 @@ class ReportDecision(Command, frozen=True):
     waiting_inputs: int
     running_inputs: int
     reason: str
+
+
+class SeekRoom(Command, frozen=True):
+    """Containers wait for room that no host has: so many for each kind of room. The cluster may have more; what was sought
+    before and is not in here is not wanted any more."""
+
+    wanted: tuple[tuple[RoomAsked, int], ...]
 
 
 class FindGpus(Command, frozen=True):

@@ -107,6 +107,7 @@ class DeviceClaim:
         if not self._lacks:
             return
         if self._hosts.are_several:
-            self._hosts.make_room(self.need, fleet, holder, turn)
+            if self._hosts.are_all_there_is:
+                self._hosts.make_room(self.need, fleet, holder, turn)
         else:
             self._devices.make_room(self.requests, holder, turn)

@@ -350,5 +350,11 @@ class HostLost(Event, frozen=True):
     reason: str
 
 
+class RoomDelayed(Event, frozen=True):
+    """What was sought on the cluster does not come for now, and why; empty: nothing is sought, or it came."""
+
+    why: str
+
+
 class TimerFired(Event, frozen=True):
     """The moment asked for by `WakeAt` has come (or some moment: an early one does no harm)."""

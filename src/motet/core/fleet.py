@@ -22,7 +22,6 @@ from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
 from motet.model.host import OWN_HOST
-from motet.model.isolation import with_level
 
 COUNTED = (states.STARTING, states.READY)
 """The states in which a container counts towards the desired number."""
@@ -65,7 +64,8 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(Need.of(spec.resources, own_host=own_host, bundle=bundle), host, alarm)
+        need = Need.of(spec.resources, own_host=own_host, bundle=bundle, unasked_cpu=host.limits.unasked_cpu)
+        self.claim = DeviceClaim(need, host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()
@@ -123,11 +123,13 @@ class Fleet:
         self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn, host: str = OWN_HOST
     ) -> Container:
         """One more on this host, which is to see these GPUs, and has been wanted since then."""
-        reason = with_level(reason, self.spec.isolation)
         container = self._roster.add(self.function_id, turn.now, reason, host)
         self._starts(container, turn)
         turn.commands.append(
-            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at, host)
+            StartContainer(
+                *(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at, host),
+                self.spec.isolation or "process",
+            )
         )
         return container
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from motet.core.commands import SeekRoom
 from motet.core.devices import Devices, Grant, MissingGpu
 from motet.core.hosts import HostLedger
 from motet.core.shares import Share
 from motet.core.start_line import StartLine
 from motet.core.turn import Turn
+from motet.model.reservation import RoomAsked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,9 @@ class HostLimits:
     must go, `freeze_grace` when its process was stopped (SIGSTOP). At most `waiting` inputs of a pool wait for a container, or
     `waiting_spawned` of spawned calls (Modal's numbers). `missing_gpu`: what becomes of inputs whose function asks for GPUs
     that the host lacks: they fail, wait, or run without; where several hosts are, or `own` says that none of its containers run
-    on the server's own machine, they wait. `cores`: that machine's, to weigh it against other hosts by."""
+    on the server's own machine, they wait. `cores`: that machine's, to weigh it against other hosts by. `cluster`: what has
+    more room than its hosts say ("the Ray cluster"), which is then sought there (`SeekRoom`); empty: hosts are all there is.
+    `unasked_cpu`: the cores that a container has which asks for none."""
 
     containers: int | None = None
     containers_per_pool: int = 32
@@ -34,6 +38,8 @@ class HostLimits:
     missing_gpu: MissingGpu = "error"
     own: bool = True
     cores: float | None = None
+    cluster: str = ""
+    unasked_cpu: float = 0.0
 
 
 DEFAULT_LIMITS = HostLimits()
@@ -83,6 +89,11 @@ class Starter(Protocol):
         """How many of its containers start or serve."""
         ...
 
+    @property
+    def asked(self) -> RoomAsked | None:
+        """What each of its containers asks of a cluster; None: no cluster can have them."""
+        ...
+
     def leaving(self) -> Sequence[object]:
         """Its containers that were told to end, and have not ended."""
         ...
@@ -108,8 +119,8 @@ class Host:
     """The limits, how much of them is in use now, and who wants more. Where there are several `hosts`, all of them together."""
 
     __slots__ = (
-        "_blocked", "_capped", "_crowded", "_line", "_members", "containers", "devices", "draining", "hosts", "leaving",
-        "limits", "starting",
+        "_blocked", "_capped", "_crowded", "_line", "_members", "_sought", "containers", "devices", "draining", "hosts",
+        "leaving", "limits", "starting",
     )  # fmt: skip
 
     def __init__(self, limits: HostLimits) -> None:
@@ -133,6 +144,7 @@ class Host:
         self._capped: dict[Starter, None] = {}
         """Those whose app or principal has as many containers as it may."""
         self._members: dict[Starter, None] = {}
+        self._sought: tuple[tuple[RoomAsked, int], ...] = ()
 
     def join(self, starter: Starter) -> None:
         """It may have containers here."""
@@ -279,6 +291,18 @@ class Host:
             self._even_out(turn)
         if self._capped:
             self._make_room_within_shares(turn)
+        if self.limits.cluster:
+            self._seek_room(turn)
+
+    def _seek_room(self, turn: Turn) -> None:
+        sought: dict[RoomAsked, int] = {}
+        for starter in self._blocked:
+            if (asked := starter.asked) is not None:
+                sought[asked] = sought.get(asked, 0) + starter.wanted
+        wanted = tuple(sought.items())
+        if wanted != self._sought:
+            self._sought = wanted
+            turn.commands.append(SeekRoom(wanted))
 
     @property
     def _is_full(self) -> bool:

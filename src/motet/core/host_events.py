@@ -22,6 +22,7 @@ class HostEvents:
             e.HostJoined: self._joined,
             e.HostChanged: self._changed,
             e.HostLost: self._lost,
+            e.RoomDelayed: self._room_delayed,
         }
 
     def _joined(self, event: e.HostJoined, turn: Turn) -> None:
@@ -43,6 +44,13 @@ class HostEvents:
             turn.changed(pool)
         self._host.hosts.remove(event.host_id)
         self._look_again("", event.host_id, turn)
+
+    def _room_delayed(self, event: e.RoomDelayed, turn: Turn) -> None:
+        was_there = self._host.hosts.are_all_there_is
+        self._host.hosts.tell_delay(event.why)
+        if self._host.hosts.are_all_there_is and not was_there:  # now idle containers may make way
+            self._host.devices.unsettle()
+            self._host.room_changed()
 
     def _look_again(self, leaving: str, host_id: str, turn: Turn) -> None:
         self._host.hosts_changed()

@@ -13,6 +13,7 @@ from motet.core.devices import Devices, Holder
 from motet.core.placement import Need, Placement, Room, may_ever_have, place
 from motet.core.turn import Turn
 from motet.model.host import OWN_HOST, HostSpec, HostView
+from motet.model.reservation import HostUse
 
 
 class OwnLimits(Protocol):
@@ -29,6 +30,9 @@ class OwnLimits(Protocol):
 
     @property
     def cores(self) -> float | None: ...
+
+    @property
+    def cluster(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class _HostEntry:
 class HostLedger:
     """Those that have joined and, unless the limits say otherwise, the server's own machine, whose GPUs `devices` has."""
 
-    __slots__ = ("_devices", "_known", "_limits", "_where", "are_several", "sandboxes")
+    __slots__ = ("_delay", "_devices", "_known", "_limits", "_where", "are_several", "sandboxes")
 
     def __init__(self, limits: OwnLimits, devices: Devices) -> None:
         self._limits = limits
@@ -94,6 +98,7 @@ class HostLedger:
         """The host of each container that has been placed."""
         self.sandboxes = 0
         """Those on the server's own machine, each in the place of a container."""
+        self._delay = ""
         self.are_several = not limits.own
         """There is more to choose from than the server's own machine. While there is not, all are there, and nothing is looked
         for."""
@@ -123,6 +128,15 @@ class HostLedger:
 
     def _count(self) -> None:
         self.are_several = not self._limits.own or len(self._known) > 1
+
+    def tell_delay(self, why: str) -> None:
+        """Why room that was sought on the cluster does not come for now; empty: it may."""
+        self._delay = why
+
+    @property
+    def are_all_there_is(self) -> bool:
+        """There is no more room than they have: no cluster is behind them, or that has none for now."""
+        return not self._limits.cluster or bool(self._delay)
 
     def spec(self, host_id: str) -> HostSpec | None:
         """What it has; None: there is no such host."""
@@ -234,18 +248,26 @@ class HostLedger:
 
     def shortage(self, need: Need) -> str:
         """What a container that cannot start waits for."""
+        if self._limits.cluster and need.own_host:
+            return f"waiting for {need}, and it has no containers: they run on {self._limits.cluster}"
+        if self._limits.cluster:
+            return f"waiting for {need} on {self._limits.cluster}{f': {self._delay}' if self._delay else ''}"
         hosts = self._specs
         if not hosts:
             return f"waiting for a host: {need} is asked for, and none has joined yet"
         able = [host for host in hosts if may_ever_have(need, host)]
         count = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}"
-        if not able and (full := [host for host in hosts if need.bundle in host.without]):
-            return f"waiting for {need}: {_name(full[0])} has no room for its source: {full[0].without[need.bundle]}"
         if not able:
-            return (
-                f"waiting for {need}: no host has that ({count}; motet host list shows what they have). Ask for less, or have "
-                "a host join that has it"
-            )
+            for host in hosts:
+                if need.bundle in host.without:
+                    why = f"{_name(host)} has no room for its source: {host.without[need.bundle]}"
+                    break
+            else:
+                why = (
+                    f"no host has that ({count}; motet host list shows what they have). Ask for less, or have a host join "
+                    "that has it"
+                )
+            return f"waiting for {need}: {why}"
         away = [host for host in able if not host.takes_containers]
         if len(away) == len(able):
             return f"waiting for {need}: {_name(away[0])} has it, and {away[0].silent or away[0].leaving}"
@@ -256,6 +278,18 @@ class HostLedger:
         """How many containers and sandboxes the server's own machine has."""
         known = self._known.get(OWN_HOST)
         return self.sandboxes + (0 if known is None else len(known.held))
+
+    def uses(self) -> dict[str, HostUse]:
+        """What containers have of each, by host."""
+        return {
+            host_id: HostUse(
+                cpu=known.cpu / 10_000,
+                memory_mib=known.memory_mib,
+                gpus=frozenset(known.gpus()),
+                resources={name: amount / 10_000 for name, amount in known.resources.items()},
+            )
+            for host_id, known in self._known.items()
+        }
 
     def views(self) -> list[HostView]:
         """All of them, as the outside sees them."""

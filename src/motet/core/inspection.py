@@ -10,6 +10,7 @@ from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, v
 from motet.errors import NotFoundError, ResourceExhaustedError
 from motet.model.host import HostView
 from motet.model.outcome import CallKind
+from motet.model.reservation import HostUse
 from motet.model.views import FunctionView, InputView, LearnedTargetView
 from motet.records.facts import SampleRecord
 
@@ -47,6 +48,10 @@ class Inspection:
     def hosts(self) -> list[HostView]:
         """The machines that containers run on, the server's own first if it is one of them."""
         return self._state.host.hosts.views()
+
+    def uses(self) -> dict[str, HostUse]:
+        """What containers have of each of them, by host."""
+        return self._state.host.hosts.uses()
 
     def containers(self, function_id: str) -> int:
         """How many containers of a function are ready, or are starting."""

@@ -12,6 +12,7 @@ from motet.core.devices import Grant, Requests
 from motet.core.devices import place as place_devices
 from motet.model.function import Resources
 from motet.model.host import OWN_HOST, HostSpec, gpus_in_words
+from motet.model.reservation import RoomAsked
 
 Where = Literal["pack", "spread"]
 
@@ -41,16 +42,29 @@ class Need:
     bundle: str = ""
 
     @classmethod
-    def of(cls, resources: Resources, *, own_host: bool = False, bundle: str = "") -> Need:
-        """That of each container of a function. Of a request and a limit, the request is reserved."""
+    def of(cls, resources: Resources, *, own_host: bool = False, bundle: str = "", unasked_cpu: float = 0.0) -> Need:
+        """That of each container of a function. Of a request and a limit, the request is reserved. `unasked_cpu`: cores for who
+        asks for none."""
         cpu = resources.cpu[0] if isinstance(resources.cpu, tuple) else resources.cpu
         memory = resources.memory_mib[0] if isinstance(resources.memory_mib, tuple) else resources.memory_mib
-        return cls(cpu=_parts(cpu or 0), memory_mib=memory or 0, gpu=resources.gpu, own_host=own_host, bundle=bundle)
+        cpu, memory, gpu = _parts(cpu or unasked_cpu), memory or 0, resources.gpu
+        return cls(cpu=cpu, memory_mib=memory, gpu=gpu, own_host=own_host, bundle=bundle)
 
     @property
     def weight(self) -> int:
         """How much of a host it is taken to keep busy, in parts of a core."""
         return self.cpu or _UNASKED
+
+    @property
+    def asked(self) -> RoomAsked:
+        """What a cluster is asked to reserve for it."""
+        return RoomAsked(
+            cpu=self.cpu / _PARTS,
+            memory_mib=self.memory_mib,
+            gpu=self.gpu,
+            resources=tuple(sorted((name, amount / _PARTS) for name, amount in self.resources.items())),
+            labels=tuple(sorted(self.labels.items())),
+        )
 
     def __str__(self) -> str:
         asked = [

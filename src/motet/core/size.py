@@ -20,6 +20,7 @@ from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
 from motet.model.gpu import Gpu
+from motet.model.reservation import RoomAsked
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -260,6 +261,11 @@ class Size:
     def live(self) -> int:
         """How many of its containers start or serve."""
         return self._fleet.live
+
+    @property
+    def asked(self) -> RoomAsked | None:
+        """What each of its containers asks of a cluster; None: they are for the server's own machine."""
+        return None if self._claim.need.own_host else self._claim.need.asked
 
     @property
     def lacks_one(self) -> bool:

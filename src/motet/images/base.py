@@ -40,9 +40,9 @@ class ImageBuilder(Protocol):
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 
-    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
-        """Keep the files of the OCI container that a process of this machine is in, as an image of this name, which says of
-        commands what `of` does. Cancelling it ends that. Raises `ServiceError`."""
+    async def snapshot(self, process: int, snapshot_id: str, of: OciImage, sandbox_id: str) -> str:
+        """Keep the files of the OCI container that a process of this machine is in, as an image, which says of commands what
+        `of` does; its name, for `from_registry`. Cancelling it ends that. Raises `ServiceError`."""
         ...
 
     def lacking(self, image: ImageSpec) -> list[str]:

@@ -59,13 +59,14 @@ class Build:
                 raise self._explained(error) from error.__cause__
 
     def _explained(self, error: ImageBuildError) -> ImageBuildError:
-        """With what to do where the disk is full."""
+        """With where its log is, and what to do where the disk is full."""
+        log = f"\n  (the whole log: motet image logs {self._digest[:12]})"
         if not _FULL.search(str(error)):
-            return error
+            return ImageBuildError(f"{error}{log}")
         left = shutil.disk_usage(self._cache.directory).free / 2**20
         return ImageBuildError(
             f"a disk is full ({self._cache.directory} has {left:.0f} MiB left); nothing is kept of this build. `motet image "
-            f"prune` removes environments that nobody needs, and `uv cache clean` what uv keeps: {error}"
+            f"prune` removes environments that nobody needs, and `uv cache clean` what uv keeps: {error}{log}"
         )
 
     def _logged(self, log: TextIO, held: int) -> Environment:

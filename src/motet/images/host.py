@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from motet.images.recipe import out_of_reach
-from motet.model.image import ImageSpec, Step, SystemPackages
+from motet.model.image import Entrypoint, ImageSpec, Step, SystemPackages
 
 HOST_PACKAGES = "MOTET_HOST_PACKAGES"
 _ANSWER_TIMEOUT = 30.0
@@ -29,6 +29,16 @@ def missing_on_host(image: ImageSpec, env: Mapping[str, str]) -> list[str]:
         for name in lacking
     ]
     return [*found, *(_told(step) for step in steps if not isinstance(step, SystemPackages))]
+
+
+def lacking_entrypoint(image: ImageSpec) -> list[str]:
+    """That containers do not begin with the image's own program."""
+    steps = image.of_kind(Entrypoint)[-1:]
+    return [
+        f'Image.{step} is not carried out: containers begin with Motet, and with this under isolation="oci" alone'
+        for step in steps
+        if step.command
+    ]
 
 
 def plain_name(package: str) -> str:

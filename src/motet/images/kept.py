@@ -74,7 +74,7 @@ class KeptImages:
         return sorted([*found, *self._listed_oci(deployed)], key=lambda it: -it.last_used_at)
 
     def _listed_oci(self, deployed: Mapping[str, Sequence[str]]) -> list[KeptImage]:
-        uses, found = self._oci.notes.uses, []
+        notes, found = self._oci.notes, []
         self.problem = ""
         try:
             images = self._oci.listed() if self._oci.is_used else {}
@@ -82,7 +82,10 @@ class KeptImages:
             self.problem = str(error)
             return []
         for noted, size in images.values():
-            apps = uses.apps(noted.name)
+            names = [noted.name, *notes.made_of(noted.name)]
+            apps: dict[str, float] = {}
+            for app, at in (used for name in names for used in notes.uses.apps(name).items()):
+                apps[app] = max(at, apps.get(app, at))
             found.append(
                 KeptImage(
                     kind="oci",
@@ -95,8 +98,8 @@ class KeptImages:
                     seconds=noted.seconds,
                     apps=apps,
                     last_used_at=max([noted.built_at, *apps.values()]),
-                    in_use=uses.is_used(noted.name),
-                    deployed=tuple(deployed.get(noted.name, ())),
+                    in_use=any(map(notes.uses.is_used, names)),
+                    deployed=tuple(dict.fromkeys(app for name in names for app in deployed.get(name, ()))),
                 )
             )
         return found
@@ -124,7 +127,15 @@ class KeptImages:
             found = [self._oci.notes.log(stage) for stage in (() if noted is None else noted.stages)]
         return [each for each in found if each.is_file()]
 
+    def logs_named(self, name: str) -> list[Path]:
+        """What the build wrote that has this id, or the only one whose id begins so: as one that failed says it."""
+        found = [each for each in self._all_logs() if each.stem.startswith(name)]
+        return found if len(found) == 1 else [each for each in found if each.stem == name]
+
     def last_log(self) -> Path | None:
         """What the last build wrote, also one that failed."""
-        logs = [*self._cache.log("*").parent.glob("*.log"), *self._oci.notes.log("*").parent.glob("*.log")]
-        return max(logs, key=lambda it: it.stat().st_mtime, default=None)
+        return max(self._all_logs(), key=lambda it: it.stat().st_mtime, default=None)
+
+    def _all_logs(self) -> list[Path]:
+        places = self._cache.log("*").parent, self._oci.notes.log("*").parent
+        return [each for place in places for each in place.glob("*.log")]

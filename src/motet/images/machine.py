@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from motet.images.base import Environment, Told, name_of
 from motet.images.builder import EnvironmentBuilder
 from motet.images.host import missing_on_host
 from motet.images.oci.builder import OciBuilder
+from motet.images.oci.notes import OciBuilt
 from motet.images.oci.snapshot import snapshot
 from motet.images.programs import NO_UV
 from motet.model.image import BuildPlace, ImageSpec
@@ -35,9 +37,20 @@ class MachineImages(EnvironmentBuilder):
         if isinstance(made, OciImage):
             self._oci.images.notes.uses.hold(name_of(ImageSpec(oci=made)), app)
 
-    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+    async def snapshot(self, process: int, snapshot_id: str, of: OciImage, sandbox_id: str) -> str:
         """See `ImageBuilder`."""
-        await snapshot(self._oci.images.programs, self._env, process, name, of)
+        images, began = self._oci.images, time.time()
+        name, programs = f"snapshot-{snapshot_id}", images.programs
+        steps = (f"snapshot_filesystem {sandbox_id}",)
+        # First: what no note tells of is removed as what a build has left.
+        noted = OciBuilt(name=name, python_version=of.version, steps=steps, stages=(name,), built_at=began, seconds=0.0)
+        images.notes.write(noted)
+        try:
+            await snapshot(programs, self._env, process, tag := images.notes.tag(name), of)
+        except BaseException:
+            images.notes.forget(name)
+            raise
+        return tag
 
     def lacking(self, image: ImageSpec) -> list[str]:
         """See `ImageBuilder`."""

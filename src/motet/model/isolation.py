@@ -27,9 +27,12 @@ def is_app_user(uid: int) -> bool:
     return FIRST_APP_USER <= uid < FIRST_APP_USER + APP_USERS
 
 
-def with_level(reason: str, isolation: Isolation | None) -> str:
-    """Why a container was started, as it is recorded: with its level, unless that is the one without walls."""
-    return reason if isolation in (None, "process") else f"{reason} (isolation level {isolation})"
+def no_snapshots(functions: Iterable[str], isolation: Isolation) -> str:
+    """That functions which ask for memory snapshots have none on this level, which they did not choose themselves."""
+    return (
+        f"enable_memory_snapshot has no effect on the isolation level {isolation!r} (for {', '.join(functions)}): containers "
+        "there are forked from a process in which no code of theirs has run"
+    )
 
 
 def is_below(path: str, directories: Iterable[str]) -> bool:

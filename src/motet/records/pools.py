@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.isolation import Isolation
+
 
 class AppRecord(msgspec.Struct, frozen=True):
     """An app that ran on a server; `ended_at` is None while it does, or if its server was killed."""
@@ -31,7 +33,7 @@ class ContainerRecord(msgspec.Struct):
     """A container's life so far; a phase that it has not reached is None. Its cold start in phases:
 
     placing from `wanted_at` to `started_at`, starting until `connected_at`, loading (import) until `loaded_at`, entering
-    (hooks) until `ready_at`.
+    (hooks) until `ready_at`. `isolation`: its isolation level; empty in records of before that was kept.
     """
 
     container_id: str
@@ -44,3 +46,4 @@ class ContainerRecord(msgspec.Struct):
     ready_at: float | None = None
     ended_at: float | None = None
     end: str = ""
+    isolation: Isolation | Literal[""] = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from motet.client.addresses import parsed_address
 from motet.client.home import containers_socket, home_directory, standing_directory, standing_socket
@@ -17,6 +17,7 @@ from motet.model.isolation import Isolation
 from motet.model.quota import NO_QUOTA, Quota
 from motet.server.clients.conversation import GRACE
 from motet.server.clients.guests import MAX_CONNECTIONS
+from motet.server.cluster.config import ClusterConfig
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
@@ -30,6 +31,9 @@ from motet.store.lease import LEASE, LONGEST_LEASE, SHORTEST_LEASE
 
 CONTAINERS_PER_CORE = 64
 KEEP_RESULTS_DAYS = 7.0
+
+ON_CLUSTER: dict[str, Any] = {"own": False, "cluster": "the Ray cluster", "unasked_cpu": 1.0}
+"""Limits of a server whose containers are on a cluster: one that asks for no CPU has a core, as a task of Ray's has."""
 
 N = TypeVar("N", int, float)
 
@@ -69,6 +73,7 @@ class ServerConfig:
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `ended_sandboxes`: the file that says how sandboxes ended, for servers after this one; None: it is forgotten with it.
     `app_users`: the server is root, and containers of each app are a user of its own, also without walls.
+    `cluster`: where containers run in place of this machine; None: here, and on hosts that join.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -104,6 +109,7 @@ class ServerConfig:
     hidden: tuple[str, ...] = ()
     ended_sandboxes: Path | None = None
     app_users: bool = False
+    cluster: ClusterConfig | None = None
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -113,13 +119,20 @@ class ServerConfig:
         return of_web if of_port is None else (*of_web, of_port)
 
     @classmethod
-    def of_standing(cls, home: Path, port: PortConfig | None, store: str = "") -> ServerConfig:
+    def of_standing(
+        cls, home: Path, port: PortConfig | None, store: str = "", cluster: ClusterConfig | None = None
+    ) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. `store`: the URL of
         its database, if it is not the environment that names one. Raises `InvalidError`, which names the variable."""
         base_env = inherited(os.environ)
         temporary = {name: value for name in ("TMPDIR",) if (value := os.environ.get(name))}
+        config = cls.from_environment()
+        if cluster is not None:
+            of_ray = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+            cluster = replace(cluster, env={**base_env, **temporary, **of_ray})
+            config = replace(config, limits=replace(config.limits, **ON_CLUSTER))
         return replace(
-            cls.from_environment(),
+            config,
             listen="unix",
             socket=standing_socket(home),
             containers_socket=containers_socket(standing_directory(home)),
@@ -133,7 +146,8 @@ class ServerConfig:
             images=home / "images",
             ended_sandboxes=standing_directory(home) / "sandboxes",
             builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
-            app_users=_app_users(),
+            app_users=_app_users() and cluster is None,
+            cluster=cluster,
         )
 
     @classmethod

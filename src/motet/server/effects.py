@@ -67,6 +67,7 @@ def performers(
         **room.performers,
         **dict.fromkeys(
             (
+                c.SeekRoom,  # a cluster is asked, where there is one
                 c.ReadArguments,  # a journal carries it out, where there is one
                 c.ReportDecision,
                 c.RecordCalls,

@@ -58,7 +58,7 @@ class ContainerCameBack(msgspec.Struct, frozen=True):
 
     container_id: str
     function_id: str
-    isolation: Isolation | None = None
+    isolation: Isolation = "process"
 
 
 class ContainerEntered(msgspec.Struct, frozen=True):

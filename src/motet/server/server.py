@@ -139,8 +139,8 @@ class Server:
         )
         self._backend = HostsBackend(backend, self._clock.wall_now, bundles, app_users=config.app_users)
         of_backend = self._driver, self._backend, self._catalogue, self._lifetimes, self._lines, self._images
-        self._launched = Launched(*of_backend, config, inherited)
-        self._containers = self._launched.containers
+        self.launched = Launched(*of_backend, config, inherited)
+        self._containers = self.launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self.admittance.by_token,)))
@@ -167,7 +167,7 @@ class Server:
             room.names,
             room.place,
             room.deployments,
-            self._launched.requests,
+            self.launched.requests,
             self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
@@ -196,7 +196,7 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self._launched.requests.of_operators
+        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.launched.requests.of_operators
         also = self._images.answers, self.pruning.answers
         for answers in (*own, *also, seen(self._parts.deployments), self.admittance.answers):
             self.operations.answers.update(answers)
@@ -228,11 +228,11 @@ class Server:
         )
         for path in () if self._inherited is None else self._inherited.sockets:
             await self._entrances.open_unix(path)
-        await self._launched.open(self._address)
+        await self.launched.open(self._address)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
-            await self._launched.take_over()
+            await self.launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
         await self._spawned.restore()
         if socket is not None:
@@ -257,7 +257,7 @@ class Server:
         if self.broken is None and not self.hands_over:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
-            self._launched.sandboxes.end_all_nowait("its server stopped")
+            self.launched.sandboxes.end_all_nowait("its server stopped")
             await self._stop_apps()
         self._containers.heartbeats.stop()
         await self._images.close()
@@ -393,7 +393,7 @@ class Server:
             return self.conversations.greet(hello, peer, principal.identity, enter)
         if hello.role == "host":
             return self._backend.accept(hello, self.admittance.admit(hello.token, peer.process, peer.where), peer)
-        if (handler := self._launched.accept(hello, peer)) is not None:
+        if (handler := self.launched.accept(hello, peer)) is not None:
             return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)

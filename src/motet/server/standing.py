@@ -24,9 +24,11 @@ from motet.model.version import VERSION
 from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
+from motet.server.cluster.config import ClusterConfig
 from motet.server.config import ServerConfig
 from motet.server.containers.app_users import missing_rights
 from motet.server.driver import logger
+from motet.server.on_cluster import ServerCluster
 from motet.server.port.config import PortConfig
 from motet.server.rare_collections import collect_rarely
 from motet.server.server import Server
@@ -65,14 +67,16 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str = "") -> int:
+def stand(
+    home: Path, port: PortConfig | None, say: Say, show: Say, store: str = "", cluster: ClusterConfig | None = None
+) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
-    containers with it. `store`: the URL of a database to keep things in, if it is not the environment that names one. What is
-    a secret is said by `show`, and not by `say`, which may lead to a log. Raises `AlreadyExistsError` if another server has the
-    home, `InvalidError` and `ServiceError`."""
+    containers with it. `store`: the URL of a database to keep things in, if it is not the environment that names one.
+    `cluster`: where containers run, if that is not this machine. What is a secret is said by `show`, and not by `say`, which
+    may lead to a log. Raises `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
     collect_rarely()
-    config = _with_possible_users(ServerConfig.of_standing(home, port, store))
+    config = _with_possible_users(ServerConfig.of_standing(home, port, store, cluster))
     place = take_home(standing_directory(home))
     try:
         audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
@@ -162,9 +166,8 @@ async def _serve(
     show: Say,
     sharing: Sharing | None = None,
 ) -> int:
-    tokens = Tokens(stores.tokens, time.time, _on_a_thread)
     inherited = inherited_from(agents, stores)
-    door = HomeDoor(tokens, config.principal_quota, agents.roots)
+    door = HomeDoor(Tokens(stores.tokens, time.time, _on_a_thread), config.principal_quota, agents.roots)
     server = build_server(
         config,
         agents,
@@ -178,23 +181,25 @@ async def _serve(
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)
-    if inherited.held:
-        count = len(inherited.held)
-        say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
+    _say_what_is_taken_over(len(inherited.held), say)
     manager = ServiceManager(os.environ)
+    cluster = ServerCluster(config)
     with _signals(server, agents.end_now, say):
         try:
             if sharing is not None:
                 sharing.standby.make_room()
+            await cluster.find(server.server_id, say)
             await server.start()
         except BaseException:
+            await cluster.close()
             await server.stop()
             raise
         if sharing is not None and lead is not None:
             sharing.serves(server, lead)
+        cluster.serve(server, door)
         _say_where(server, say)
-        if tokens.is_new:
-            show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+        if door.tokens.is_new:
+            show(f"Admin token, which is shown this once: {door.tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
         if config.dashboard.port is not None:
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
@@ -210,6 +215,7 @@ async def _serve(
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
                 await server.stop()
+                await cluster.close()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
             agents.end_now()
@@ -218,12 +224,13 @@ async def _serve(
             manager.close()
     if server.broken is not None:
         raise server.broken
-    say(
-        "The server has ended, and left its containers to the next one."
-        if server.hands_over
-        else "The server has ended."
-    )
+    say(f"The server has ended{', and left its containers to the next one' if server.hands_over else ''}.")
     return 0
+
+
+def _say_what_is_taken_over(containers: int, say: Say) -> None:
+    if containers:
+        say(f"Taking over {containers} container{'' if containers == 1 else 's'} from the server before this one")
 
 
 def _sweep_and_load(server: Server) -> None:

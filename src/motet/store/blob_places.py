@@ -35,6 +35,14 @@ class BlobPlaces:
         self._writes.put(str(name), data)
         return StoredPayload.of(name, len(data))
 
+    def probe(self) -> None:
+        """Keep something as large as the smallest blobs, and let go of it: whether that is possible now. Raises
+        `ServiceError`."""
+        assert self._writes is not None
+        name = f"{self.area}/probe"
+        self._writes.put(name, bytes(THRESHOLD))
+        self._writes.erase([name])
+
     def get(self, stored: StoredPayload) -> bytes:
         """What was kept. Raises `NotFoundError` if it is gone or damaged, and `ServiceError`."""
         name = stored.name

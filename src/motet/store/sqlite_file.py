@@ -56,6 +56,8 @@ class SqliteFile:
             self._writer = self._connect(read_only)
             try:
                 found = self._format(read_only)
+                self.format = found if read_only else self._layout.newest
+                """That of the file, as far as it is used here: one that is only read may have an earlier one."""
                 if not read_only:
                     self._prepare(found)
                     self._remember_files()

@@ -37,6 +37,8 @@ _FUNCTION = "function_id, app_id, name, max_inputs, target_inputs, variant_of"
 _CONTAINER = (
     "container_id, function_id, wanted_at, started_at, reason, connected_at, loaded_at, ready_at, ended_at, ending"
 )
+_LEVELS_SINCE = 2
+"""The format of files that say of containers at which isolation level they were."""
 
 
 class SqliteRecords:
@@ -157,7 +159,8 @@ class SqliteRecords:
             values += map(mended, ids)
         if running:
             clauses.append("ended_at ISNULL")
-        ask = f"SELECT {_CONTAINER} FROM containers WHERE {' AND '.join(clauses)} ORDER BY started_at DESC, key DESC"
+        columns = f"{_CONTAINER}, isolation" if self._file.format >= _LEVELS_SINCE else _CONTAINER
+        ask = f"SELECT {columns} FROM containers WHERE {' AND '.join(clauses)} ORDER BY started_at DESC, key DESC"
         with self._file.reading() as connection:
             return [ContainerRecord(*row) for row in connection.execute(ask, values)]
 
@@ -231,7 +234,7 @@ class _Writer:
     def _add_containers(self, records: Iterable[ContainerRecord]) -> None:
         self._connection.executemany(
             "UPDATE containers SET function_id = ?, wanted_at = ?, started_at = ?, reason = ?, connected_at = ?, "
-            "loaded_at = ?, ready_at = ?, ended_at = ?, ending = ? WHERE key = ?",
+            "loaded_at = ?, ready_at = ?, ended_at = ?, ending = ?, isolation = ? WHERE key = ?",
             [(*_fields(record)[1:], self._containers.of(record.container_id)) for record in records],
         )
 

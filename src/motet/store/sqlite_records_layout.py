@@ -5,8 +5,9 @@ from __future__ import annotations
 from motet.store import sqlite_arguments, sqlite_facts
 from motet.store.sqlite_layout import SqliteLayout
 
-VERSION = 1
-"""Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its own format wrote."""
+VERSION = 2
+"""Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its
+own format or an earlier one wrote."""
 
 _SCHEMA = f"""
 CREATE TABLE apps(app_id TEXT PRIMARY KEY, name TEXT, started_at REAL, ended_at REAL);
@@ -29,9 +30,11 @@ CREATE INDEX chunks_of_calls ON chunks(first_call, last_call) WHERE first_call I
 CREATE TABLE blocks(number INTEGER PRIMARY KEY, earliest REAL NOT NULL, latest REAL NOT NULL);
 """
 
+_WITH_LEVELS = "ALTER TABLE containers ADD COLUMN isolation TEXT NOT NULL DEFAULT '';"
+
 LAYOUT = SqliteLayout(
     what="records",
-    steps={VERSION: _SCHEMA},
+    steps={1: _SCHEMA, VERSION: _WITH_LEVELS},
     advice="See that its directory can be written; free some space there, or keep records for a shorter time",
     loss="what it tells of is not known any more",
     beside=sqlite_arguments.SCHEMA,

@@ -12,7 +12,8 @@ from motet.wire.message import Message
 class BuildImages(Message, tag="build_images", frozen=True):
     """Have the environments of these images built, unless they are there; answered by `ImagesBuilt` when there is something new
     to tell, until they are: who waits asks again. `seen`: how many lines it has been told already. `bundle`: as in `CreateApp`.
-    `oci`: OCI images are to be built of them; None: as the server's own isolation level has it.
+    `oci`: OCI images are to be built of them; None: as the server's own isolation level has it. `snapshots`:
+    with `oci=None`, the names of functions that ask for memory snapshots, which that level may not have.
     """
 
     app_name: Name
@@ -21,6 +22,7 @@ class BuildImages(Message, tag="build_images", frozen=True):
     bundle: Name = ""
     seen: Index = 0
     oci: bool | None = False
+    snapshots: tuple[Name, ...] = ()
 
 
 class ImagesBuilt(Message, tag="images_built", frozen=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from motet.errors import ImageBuildError
 from motet.images.kept import KeptImage, KeptImages
+from motet.images.oci.notes import OciBuilt
 from motet.images.uses import note_needed
-from motet.model.image import ImageSpec, ShellCommands, Step
+from motet.model.image import ImageSpec, RegistryImage, ShellCommands, Step
 
 from .fake_engine import Machine
 
@@ -93,6 +95,36 @@ def test_stages_of_an_image_go_when_no_image_has_them(machine: Machine) -> None:
     assert images.remove(gone)
     images.remove_left()
     assert {each.name for each in machine.store.iterdir()} == {"builds", "seen"}
+
+
+def snapshot(machine: Machine, name: str, *, age: float = 0.0) -> str:
+    """One of a sandbox; what the engine has it by."""
+    notes = machine.images().notes
+    at = time.time() - age
+    notes.write(OciBuilt(name=name, python_version="3.11", steps=("x",), stages=(name,), built_at=at, seconds=0.0))
+    (machine.store / notes.tag(name).replace("/", "_")).touch()
+    return notes.tag(name)
+
+
+def test_snapshots_are_kept_as_long_as_an_image_that_was_made_of_them_is_used(machine: Machine) -> None:
+    used, idle = snapshot(machine, "snapshot-1"), snapshot(machine, "snapshot-2", age=90.0)
+    of_used = build(machine, RegistryImage(reference=used), hold=True)
+    of_idle = build(machine, RegistryImage(reference=idle))
+    images = kept(machine)
+    found = {each.name: each for each in images.listed()}
+    assert {name for name, each in found.items() if each.is_needed} == {"snapshot-1", of_used}
+    uses = machine.images().notes.uses
+    uses.hold(of_idle, "agents")
+    uses.release()
+    again = {each.name: each for each in images.listed()}["snapshot-2"]
+    assert again.last_used_at > found["snapshot-2"].last_used_at
+    assert list(again.apps) == ["agents"]
+    images.remove_left()  # a snapshot is nothing that a build has left
+    assert named(images.listed()) == set(found)
+    assert images.remove(again)
+    assert images.remove(found[of_idle])
+    with pytest.raises(ImageBuildError, match="has removed this snapshot of a sandbox"):
+        build(machine, RegistryImage(reference=idle))
 
 
 def test_another_home_has_names_of_its_own(machine: Machine, tmp_path: Path) -> None:

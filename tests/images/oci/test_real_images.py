@@ -328,6 +328,12 @@ def test_an_image_of_a_registry_is_a_base(programs: Programs) -> None:
     assert found == ["pulled\n"]
 
 
+def images_of(programs: Programs) -> Any:
+    """What `motet image list` knows."""
+    command = [sys.executable, "-m", "motet", "image", "list", "--json"]
+    return json.loads(subprocess.run(command, env=programs.env, capture_output=True, text=True, check=True).stdout)
+
+
 def test_a_sandbox_runs_in_its_image_with_what_that_says_of_commands(programs: Programs) -> None:
     (programs.directory / "data.txt").write_text("data")
     said = programs.result(
@@ -355,6 +361,8 @@ def test_a_sandbox_runs_in_its_image_with_what_that_says_of_commands(programs: P
         """
     )
     assert said == ["1\nbuilt\n", ["/srv/x", "/root", "b", "datalo", "24", "80"], "kept", False, "kept"]
+    steps = [each["steps"][0].split()[0] for each in images_of(programs)]
+    assert sorted(steps) == ["from_registry", "run_commands", "snapshot_filesystem"]
 
 
 def test_an_image_is_listed_and_let_go_of_when_nobody_uses_it(programs: Programs) -> None:

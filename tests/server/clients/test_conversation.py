@@ -406,6 +406,26 @@ def test_clients_are_told_when_the_lead_of_their_server_comes_into_doubt_also_th
     asyncio.run(main())
 
 
+def test_clients_whose_conversations_are_not_kept_are_refused_when_another_server_may_lead() -> None:
+    async def main() -> None:
+        async with stage(listen="tcp", door=ByName(), connection_grace=0.0) as on:
+            far = Far(on)
+            assert not (await far.connect()).conversation_token
+            on.server.conversations.tell(LeadTold(in_doubt=True))
+            assert not (await Far(on).connect()).conversation_token, (
+                "the database is away, and there is no other server"
+            )
+            on.server.conversations.tell(LeadTold(in_doubt=True, others=(("tcp:b:1", ""),)))
+            why = "cannot reach its database, and another server may lead by now: tcp:b:1"
+            assert why in await far._wire.refusal()
+            with pytest.raises(ConnectionError, match=why):
+                await Far(on).connect()
+            on.server.conversations.tell(LeadTold(others=(("tcp:b:1", ""),)))
+            assert not (await Far(on).connect()).conversation_token
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("who", ["eve", "bob"])
 def test_nobody_takes_up_what_another_principal_has_said(who: str) -> None:
     async def main() -> None:

@@ -63,7 +63,7 @@ class Builder:
         self.anew.append(anew)
         return OCI
 
-    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+    async def snapshot(self, process: int, snapshot_id: str, of: OciImage, sandbox_id: str) -> str:
         raise NotImplementedError("nothing runs here")
 
     def lacking(self, image: ImageSpec) -> list[str]:
@@ -216,6 +216,32 @@ def test_what_no_environment_can_have_is_told_where_a_server_builds_and_not_of_o
         stays = room(builder, builds=True)
         assert await told(stays, oci=None) == await told(stays, oci=False) == ["Warning: git is not installed"]
         assert await told(stays, oci=True) == await told(room(builder), oci=False) == []
+
+    run(body)
+
+
+def test_an_entrypoint_that_does_not_count_is_told_where_a_server_builds() -> None:
+    async def body() -> None:
+        image = motet.Image.debian_slim().entrypoint(["tini", "--"]).spec
+        reply = await room(Builder(), builds=True).answers[BuildImages](BuildImages("shop", (image,), BuildPlace()))
+        (line,) = reply.lines
+        assert line.startswith("Warning: Image.entrypoint")
+        assert line.endswith(
+            'is not carried out: containers begin with Motet, and with this under isolation="oci" alone'
+        )
+
+    run(body)
+
+
+def test_memory_snapshots_that_the_servers_own_level_does_not_have_are_told() -> None:
+    async def body() -> None:
+        asked = BuildImages("shop", (), BuildPlace(), oci=None, snapshots=("warm", "hot"))
+        within = ImagesRoom(None, Builder, builds=True, isolation="bubblewrap")
+        (line,) = (await within.answers[BuildImages](asked)).lines
+        assert line.startswith(
+            "Warning: enable_memory_snapshot has no effect on the isolation level 'bubblewrap' (for warm, hot)"
+        )
+        assert (await room(Builder(), builds=True).answers[BuildImages](asked)).lines == []
 
     run(body)
 

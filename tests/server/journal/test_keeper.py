@@ -11,7 +11,15 @@ import pytest
 
 from motet.errors import AlreadyExistsError, Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.server.journal.keeper import ANSWER_TIMEOUT, HANG_TIMEOUT, MOST_BYTES, RETRY_INTERVAL, JournalKeeper
+from motet.server.journal.keeper import (
+    ANSWER_TIMEOUT,
+    EXPIRE_INTERVAL,
+    HANG_TIMEOUT,
+    MOST_BYTES,
+    RETRY_INTERVAL,
+    JournalKeeper,
+)
+from motet.server.journal.set_clock import HOLD, JUMP
 from motet.store.journal import CallMade, Entry, InputsAdded, InputsEnded, JournalFenced, KeptCall
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.testing.virtual_loop import VirtualLoop
@@ -60,7 +68,8 @@ class Stage:
         self.disk = Disk(self.memory)
         self.fenced: list[bool] = []
         loop = asyncio.get_running_loop()
-        self.keeper = JournalKeeper(self.disk, loop, DAY, lambda: self.fenced.append(True), lambda: 10 * DAY)
+        self.wall = 10 * DAY
+        self.keeper = JournalKeeper(self.disk, loop, DAY, lambda: self.fenced.append(True), lambda: self.wall)
 
     async def told(self, *group: Callable[[Callable[[Error | None], None]], None]) -> list[Error | None]:
         """What is told of what is said together, in this order."""
@@ -267,6 +276,41 @@ def test_what_is_old_goes_by_itself() -> None:
         on.keeper.expire_now_and_then()
         await asyncio.sleep(1.0)
         assert list(on.memory.calls) == ["fc-0"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("was_behind", [True, False])
+def test_nothing_goes_for_a_day_after_the_clock_was_set_forward(was_behind: bool) -> None:
+    """It is wrong now, or it was when the input ended."""
+
+    async def scene(on: Stage) -> None:
+        on.keeper.expire_now_and_then()
+        await on.keep(spawned(1))
+        at = on.wall - 5.0
+        on.keeper.owe([InputsEnded("fc-1", [InputEnd(0, OutcomeKind.SUCCESS, b"r")], at)])
+        await asyncio.sleep(1.0)
+        on.wall += 3 * DAY
+        if not was_behind:
+            on.wall += HOLD
+        await asyncio.sleep(HOLD - 2 * EXPIRE_INTERVAL)
+        assert list(on.memory.calls) == ["fc-1"]
+        await asyncio.sleep(4 * EXPIRE_INTERVAL)
+        assert list(on.memory.calls) == []
+
+    play(scene)
+
+
+def test_a_clock_that_is_set_back_or_corrected_by_seconds_holds_nothing_up() -> None:
+    async def scene(on: Stage) -> None:
+        on.keeper.expire_now_and_then()
+        await on.keep(spawned(1))
+        on.keeper.owe(ended(1))
+        on.wall -= 3600.0
+        await asyncio.sleep(EXPIRE_INTERVAL)
+        on.wall += JUMP
+        await asyncio.sleep(EXPIRE_INTERVAL + 1)
+        assert list(on.memory.calls) == []
 
     play(scene)
 

@@ -149,6 +149,25 @@ def test_what_cannot_be_a_blob_is_not_accepted_and_leaves_nothing() -> None:
     play(scene)
 
 
+def test_a_store_that_works_again_is_noticed_without_a_payload() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        on.blobs.problem = "the bucket is gone"
+        assert isinstance(await on.spawn(client, on.large("fc-a", BIG)), ServiceError)
+        await asyncio.sleep(3 * large_payloads.PROBE_MOST)
+        assert "the bucket is gone" in on.payloads.problem
+        on.blobs.problem = ""
+        await asyncio.sleep(large_payloads.PROBE_MOST + 1)
+        assert not on.payloads.problem
+        assert on.names == []
+        on.blobs.problem = "the bucket is gone again"
+        assert isinstance(await on.spawn(client, on.large("fc-a", BIG)), ServiceError)
+        on.blobs.problem = ""
+        await asyncio.sleep(large_payloads.PROBE_FIRST + 1)
+        assert not on.payloads.problem
+
+    play(scene)
+
+
 def test_a_blob_whose_call_the_journal_refuses_goes_again() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         on.failing = True

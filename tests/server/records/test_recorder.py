@@ -75,7 +75,7 @@ def test_an_app_is_kept_with_its_functions_and_its_end() -> None:
 
 def test_a_container_is_kept_as_it_is_by_then() -> None:
     async def scene(on: Stage) -> None:
-        on.turn(StartContainer("ta-1", "fu-1", "one waits", waited=0.5))
+        on.turn(StartContainer("ta-1", "fu-1", "one waits", waited=0.5, isolation="oci"))
         on.recorder.told(facts.ContainerConnected("ta-1"))
         record = (await on.kept()).container("ta-1")
         assert record is not None
@@ -87,7 +87,7 @@ def test_a_container_is_kept_as_it_is_by_then() -> None:
         record = (await on.kept()).container("ta-1")
         assert record is not None
         assert record.loaded_at == record.ready_at is not None
-        assert record.end == "idle; exited with status 0"
+        assert (record.end, record.isolation) == ("idle; exited with status 0", "oci")
         assert on.recorder.containers == {}
 
     play(scene)
@@ -99,7 +99,7 @@ def test_a_container_that_came_back_is_kept_with_its_level() -> None:
         on.recorder.told(facts.ContainerGone("ta-1", "exited with status 0"))
         record = (await on.kept()).container("ta-1")
         assert record is not None
-        assert record.reason.endswith(" (isolation level bubblewrap)")
+        assert record.isolation == "bubblewrap"
         assert record.ended_at is not None
 
     play(scene)

@@ -51,7 +51,7 @@ class Builder:
         self.built.append(image)
         return OCI
 
-    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+    async def snapshot(self, process: int, snapshot_id: str, of: OciImage, sandbox_id: str) -> str:
         raise NotImplementedError("nothing runs here")
 
     def lacking(self, image: ImageSpec) -> list[str]:

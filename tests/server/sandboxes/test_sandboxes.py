@@ -174,11 +174,15 @@ def test_a_command_that_was_killed_for_want_of_memory_is_told_with_that() -> Non
             async with one(on, client) as box:
                 client.ask(x.FindSandbox("sb-1", wait=True))
                 box.wire.say(x.SandboxEnded("exited", 137, 0, b"", 0, b""))
-                assert (await client.wait(m.Reply)).body.view.reason == ""
-            on.backend.end("sb-1", 0, "used more than its 64 MiB of memory, and was ended")
-            await asyncio.sleep(0)
+                other = on.principal(ANN)
+                while not (await other.answer(x.FindSandbox("sb-1"))).view.ended:
+                    continue
+                on.backend.end("sb-1", 0, "used more than its 64 MiB of memory, and was ended")
+                waited = (await client.wait(m.Reply)).body.view  # the code alone did not say it
+                assert (waited.ended, waited.returncode) == ("exited", 137)
+                assert waited.reason == "its process used more than its 64 MiB of memory, and was ended"
             (view,) = (await client.answer(x.ListSandboxes(ended=True))).views
-            assert view.reason == "its process used more than its 64 MiB of memory, and was ended"
+            assert view == waited
 
     run(scene())
 
@@ -189,7 +193,7 @@ def test_one_that_a_server_ends_when_it_stops_is_not_lost() -> None:
             client = on.principal(ANN)
             async with one(on, client) as box:
                 client.ask(x.FindSandbox("sb-1", wait=True))
-                on.server._launched.sandboxes.end_all_nowait("its server stopped")
+                on.server.launched.sandboxes.end_all_nowait("its server stopped")
                 assert await box.hear() == x.FinishSandbox("terminated")
                 on.backend.end("sb-1", -9)
                 view = (await client.wait(m.Reply)).body.view

@@ -153,5 +153,6 @@ def _failure(program: str, code: int, stage: Stage, at: int, last: list[str], lo
     else:
         why = f"{program} ended with status {code}"
     return ImageBuildError(
-        f"the image could not be built: step {origin!r} failed: {why}\n{written}\n(the whole log: {log})"
+        f"the image could not be built: step {origin!r} failed: {why}\n{written}\n"
+        f"(the whole log: motet image logs {log.stem[:12]})"
     )

@@ -106,9 +106,15 @@ class OciImages:
         tag = stages[-1].tag
         # First: what is there is not removed from now on.
         self.notes.uses.hold(_name(tag))
+        base = _base_of(spec)
         is_there = not (anew and any(stage.anew for stage in stages)) and self._inspected(tag) is not None
+        if not is_there and base.startswith(self.notes.tag("snapshot-")) and self._inspected(base) is None:
+            raise ImageBuildError(
+                f"{base} is not there any more: `motet image prune` has removed this snapshot of a sandbox, which nobody used "
+                "for long, or the engine was told to"
+            )
         for number, stage in enumerate(() if is_there else stages):
-            self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told, stop or BuildStop())
+            self._ensure_stage(stage, stages[number - 1].tag if number else base, told, stop or BuildStop())
         built = self._described(spec, tag)
         if not is_there or self.notes.read(_name(tag)) is None:
             self._note(spec, built, stages, 0.0 if is_there else time.monotonic() - began)

@@ -61,6 +61,15 @@ class OciNotes:
         found = (self.read(each.stem) for each in (self.directory / "built").glob("*.json"))
         return [each for each in found if each is not None]
 
+    def tag(self, name: str) -> str:
+        """What the engine has an image by."""
+        return f"{self.repository}:{name}"
+
+    def made_of(self, name: str) -> list[str]:
+        """The images that begin with this one, as with a snapshot: using one of them is using that."""
+        reference = self.tag(name)
+        return [each.name for each in self.all() if each.steps and reference in each.steps[0].split()]
+
     def forget(self, name: str) -> None:
         """It is gone."""
         for place in (self._place(name), self.log(name), self.directory / "pythons" / f"{name}.json"):

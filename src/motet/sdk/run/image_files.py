@@ -7,7 +7,7 @@ import posixpath
 
 from motet.images.remote_paths import LinkedPaths, is_below, why_not_shown
 from motet.model.function import AppSpec
-from motet.model.image import Entrypoint, ImageSpec
+from motet.model.image import ImageSpec
 from motet.model.isolation import Isolation
 
 
@@ -45,14 +45,4 @@ def lacking_workdir(image: ImageSpec, level: Isolation | None, app: AppSpec) -> 
                 return []
     return [
         f"there is no directory {workdir}, where containers were to begin (Image.workdir): they begin where the program is"
-    ]
-
-
-def lacking_entrypoint(image: ImageSpec) -> list[str]:
-    """That containers do not begin with the image's own program."""
-    steps = image.of_kind(Entrypoint)[-1:]
-    return [
-        f'Image.{step} is not carried out: containers begin with Motet, and with this under isolation="oci" alone'
-        for step in steps
-        if step.command
     ]

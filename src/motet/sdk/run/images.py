@@ -14,7 +14,7 @@ from motet.client.home import home_directory
 from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.model.image import BuildPlace, ImageSpec
-from motet.model.isolation import Isolation
+from motet.model.isolation import Isolation, no_snapshots
 from motet.wire.image_messages import BuildImages, ImagesBuilt
 
 BUILD_IMAGES = "MOTET_BUILD_IMAGES"
@@ -48,6 +48,7 @@ def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bo
     if not here:
         yield from have_built(connection, app, bundle)
         return lambda: None
+    _say_where_no_snapshot_is(app)
     app = replace(app, functions=tuple(replace(it, isolation=it.isolation or _default()) for it in app.functions))
     in_images = _at(app, "oci")
     if in_images.functions:
@@ -77,6 +78,7 @@ def have_built(
 ) -> Steps[None]:
     """Have a server that stays build what images ask for, at the level of their functions, and tell what it does, and what no
     environment can have. `began` is told if there is anything to build. Raises `ImageBuildError`, `InvalidError`."""
+    _say_where_no_snapshot_is(app)
     asked = [
         ([image for image, _ in images_of(_at(app, "oci"), _any)], True),
         ([image for image, _ in images_of(_at(app, None), _has_steps)], None),
@@ -85,18 +87,28 @@ def have_built(
     if any(images for images, _ in asked):
         began()
     for images, oci in asked:
-        if images:
-            yield from build_images(connection, app, images, bundle, oci=oci)
+        # Which level functions have that say none is the server's to know.
+        snapshots = _with_snapshots(_at(app, None)) if oci is None else ()
+        if images or snapshots:
+            yield from build_images(connection, app, images, bundle, oci=oci, snapshots=snapshots)
 
 
 def build_images(
-    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool | None = False
+    connection: Connection,
+    app: AppSpec,
+    images: Iterable[ImageSpec],
+    bundle: str,
+    *,
+    oci: bool | None = False,
+    snapshots: tuple[str, ...] = (),
 ) -> Steps[None]:
     """Have the server build environments or OCI images (see `BuildImages`), and tell what it does until they are there. Raises
     `ImageBuildError`, `InvalidError`."""
     images, place, seen = tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), 0
     while True:
-        reply: ImagesBuilt = yield from connection.request(BuildImages(app.name, images, place, bundle, seen, oci))
+        reply: ImagesBuilt = yield from connection.request(
+            BuildImages(app.name, images, place, bundle, seen, oci, snapshots)
+        )
         for line in reply.lines:
             print(f"image: {line}", file=sys.stderr, flush=True)
         seen += len(reply.lines)
@@ -107,6 +119,17 @@ def build_images(
 def _at(app: AppSpec, *levels: Isolation | None) -> AppSpec:
     """The app's functions that were declared with one of these levels; None: with none."""
     return replace(app, functions=tuple(each for each in app.functions if each.isolation in levels))
+
+
+def _with_snapshots(app: AppSpec) -> tuple[str, ...]:
+    return tuple(function.name for function in app.functions if function.memory_snapshot)
+
+
+def _say_where_no_snapshot_is(app: AppSpec) -> None:
+    """A declaration with both is refused: these have their level from the command or its environment."""
+    for level in ("bubblewrap", "oci"):
+        if names := _with_snapshots(_at(app, level)):
+            print(no_snapshots(names, level), file=sys.stderr)
 
 
 def _has_steps(image: ImageSpec) -> bool:
@@ -187,9 +210,9 @@ def _say_what_the_machine_lacks(app: AppSpec) -> Undo:
     needing = [function for function in app.functions if function.image.files or function.image.steps]
     if not needing:
         return lambda: None
-    from motet.images.host import missing_on_host
+    from motet.images.host import lacking_entrypoint, missing_on_host
     from motet.images.remote_paths import LinkedPaths
-    from motet.sdk.run.image_files import lacking_entrypoint, lacking_files, lacking_workdir
+    from motet.sdk.run.image_files import lacking_files, lacking_workdir
 
     links, named = LinkedPaths(home_directory(os.environ) / "images" / "links"), dict[str, list[str]]()
     found: list[tuple[ImageSpec, Isolation | None, list[str]]] = []

@@ -101,11 +101,12 @@ class Sandbox(Handle):
     @dual
     def wait(self, raise_on_termination: bool = True) -> Steps[None]:
         """Return once it has ended. Raises `SandboxTimeoutError` if its `timeout` was over and, unless that is not wanted,
-        `SandboxTerminatedError` if it was ended, or lost."""
+        `SandboxTerminatedError` if it was ended, or lost, or something in it was for want of memory."""
         view = yield from self._view(wait=True)
         if view.ended == "timeout":
             raise SandboxTimeoutError(f"sandbox {self.object_id} was ended: {view.reason}")
-        if view.ended != "exited" and raise_on_termination:
+        # A command that ends by itself has no reason but its code.
+        if (view.ended != "exited" or view.reason) and raise_on_termination:
             raise SandboxTerminatedError(f"sandbox {self.object_id} was ended: {view.reason}")
 
     @dual
@@ -165,6 +166,8 @@ class Sandbox(Handle):
         text: bool = True,
         bufsize: Literal[-1, 1] = -1,
         pty: bool | PtySize = False,
+        pty_info: object = None,
+        _pty_info: object = None,
     ) -> Steps[ContainerProcess[Any]]:
         """Run a command in it, besides its own. Returns once the command runs. `timeout`: seconds after which it is killed.
         `text`: its streams are text. `pty`: it gets a terminal, and all it writes is in stdout.
@@ -172,6 +175,12 @@ class Sandbox(Handle):
         Raises `NotFoundError` for a command or directory that is not there, `SandboxTerminatedError` once the sandbox has
         ended, and `ResourceExhaustedError` where as many run as may.
         """
+        for name, said in (("pty_info", pty_info), ("_pty_info", _pty_info)):
+            if said is not None:
+                raise UnimplementedError(
+                    f"`{name}` is not available in this version of Motet. Say `pty=True`, or a size as "
+                    "`pty=PtySize(rows, columns)`."
+                )
         if bufsize not in (-1, 1):
             raise InvalidError(f"`bufsize` must be -1 or 1 (lines), got {bufsize!r}")
         if bufsize == 1 and not text:
@@ -243,11 +252,11 @@ class Sandbox(Handle):
 
     @dual
     def snapshot_filesystem(self, timeout: int = 55, *, ttl: int | None = None) -> Steps[Image]:
-        """Its files as they are now, as an image for `create(image=..., isolation="oci")`, which stays until the engine is told
-        to delete it. Raises `UnimplementedError` at other levels than `oci`."""
+        """Its files as they are now, as an image for `create(image=..., isolation="oci")`, which `motet image prune` removes
+        when nobody has used it for long. Raises `UnimplementedError` at other levels than `oci`."""
         if ttl is not None:
             raise UnimplementedError(
-                "`ttl` is not available: snapshots stay until `podman image rm` or `docker image rm` deletes them"
+                "`ttl` is not available: `motet image prune` removes snapshots that nobody has used for long"
             )
         snapshot_id = new_sandbox_id()[len(PREFIX) :]
         reply = yield from self._reached.request(m.SnapshotSandbox(self.object_id, snapshot_id, float(timeout)))

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -246,12 +247,15 @@ class Conversation:
 
 
 class Conversations:
-    """All of a server's that may be taken up. `grace`: seconds that each is kept without a connection; 0: none is."""
+    """All of a server's that may be taken up. `grace`: seconds that each is kept without a connection; 0: none is, and clients
+    cannot be told how the server leads: where another one may lead by now, their connections end with an error."""
 
     def __init__(self, grace: float = GRACE) -> None:
         self._grace = grace
         self._all: dict[bytes, Conversation] = {}
         """By a hash of the secret that takes it up."""
+        self._not_kept: weakref.WeakSet[SocketPeer] = weakref.WeakSet()
+        """Connections of clients that have none."""
         self.lead = LeadTold()
         """How this server leads, of which all are told."""
 
@@ -264,12 +268,20 @@ class Conversations:
             self.lead = lead
             for each in list(self._all.values()):
                 each.tell(lead)
+            if doubt := _doubt(lead):
+                for peer in list(self._not_kept):
+                    peer.refuse(doubt)
 
     def greet(self, hello: Hello, peer: SocketPeer, identity: str, enter: Callable[[Any], Stays]) -> Handler:
         """The handler for a client's connection, which was let in as the principal with this identity. `enter` lets it in as a
         new client, whose session is to speak to the peer that it gets. Who names a conversation that is not here, or another's,
         begins one of its own: it sees that by the secret that it is given. Raises `ConnectionError`."""
-        if not hello.lasts or self._grace <= 0:
+        if not hello.lasts:
+            return enter(peer)
+        if self._grace <= 0:
+            if doubt := _doubt(self.lead):
+                raise ConnectionError(doubt)
+            self._not_kept.add(peer)
             return enter(peer)
         found = self._all.get(_hashed(hello.conversation_token)) if hello.conversation_token else None
         if found is not None and found.identity == identity:
@@ -286,6 +298,18 @@ class Conversations:
 
     def _forget(self, key: bytes) -> None:
         self._all.pop(key, None)
+
+
+def _doubt(lead: LeadTold) -> str:
+    """Why a client is to leave that cannot go over by itself; empty if there is no other server for it, or no doubt."""
+    if not lead.in_doubt or not lead.others:
+        return ""
+    return (
+        "it cannot reach its database, and another server may lead by now: "
+        f"{', '.join(address for address, _ in lead.others)}. Spawned calls go on there; name all servers "
+        "(MOTET_SERVER=ADDRESS,ADDRESS), and the one that leads is found. With a MOTET_CONNECTION_GRACE above 0 on the "
+        "servers, programs go over by themselves"
+    )
 
 
 def _hashed(token: str) -> bytes:

@@ -190,7 +190,7 @@ class Returning:
             self._unacknowledged.delivered(container_id, [held for held in kept if not held.cut])
             self._unacknowledged.finished(container_id, [end for held, end in event.ended if held.cut])
         isolation = self._catalogue.configuration(container.function_id).spec.isolation
-        self._driver.tell(ContainerCameBack(container_id, container.function_id, isolation))
+        self._driver.tell(ContainerCameBack(container_id, container.function_id, isolation or "process"))
         return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
 
     def _is_back(self, container_id: str) -> None:

@@ -70,7 +70,6 @@ def container_json(record: ContainerRecord, view: ContainerView | None) -> Json:
         "state": state,
         "running_inputs": 0 if view is None else view.running_inputs,
         "finished_inputs": None if view is None else view.finished_inputs,
-        "isolation": None if view is None else view.isolation,
     }
 
 

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from motet.errors import InvalidError
 from motet.images.base import Environment, ImageBuilder, Told
+from motet.images.host import lacking_entrypoint
 from motet.model.function import AppSpec, FunctionSpec, SerializedDefinition
 from motet.model.image import BuildPlace, ImageSpec
-from motet.model.isolation import Isolation
+from motet.model.isolation import Isolation, no_snapshots
 from motet.model.oci_image import OciImage
 
 Builder = Callable[[], ImageBuilder]
@@ -62,6 +63,11 @@ class Equipping:
             functions.append(replace(function, image=replace(function.image, python=python)))
         return replace(spec, functions=tuple(functions))
 
+    def tell_of_snapshots(self, functions: tuple[str, ...], told: Told) -> None:
+        """Functions that say no level ask for memory snapshots."""
+        if self._isolation != "process":
+            told(f"Warning: {no_snapshots(functions, self._isolation)}")
+
     def _is_in_image(self, function: FunctionSpec) -> bool:
         return (function.isolation or self._isolation) == "oci"
 
@@ -70,6 +76,7 @@ class Equipping:
         found: dict[str, None] = {}
         for function in spec.functions:
             if function.image.steps and not self._is_in_image(function):
+                found |= dict.fromkeys(lacking_entrypoint(function.image))
                 found |= dict.fromkeys(await asyncio.to_thread(builder.lacking, function.image))
         for finding in found:
             told(f"Warning: {finding}")

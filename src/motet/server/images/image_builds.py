@@ -104,6 +104,8 @@ class ImageBuilds:
             spec = AppSpec(
                 name=body.app_name, functions=functions, sys_path=place.sys_path, project_dir=place.project_dir
             )
+            if body.snapshots:
+                self._equipping.tell_of_snapshots(body.snapshots, told)
             await self._equipping.equipped(await self._with_source(spec, body.bundle), told, asked=True)
         except Error as error:
             running.error = error

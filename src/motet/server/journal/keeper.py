@@ -13,6 +13,7 @@ import msgspec
 
 from motet.errors import Error, ServiceError
 from motet.server.driver import logger
+from motet.server.journal.set_clock import SetClock
 from motet.store.journal import Entry, InputsAdded, InputsEnded, Journal, JournalFenced
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class JournalKeeper:
         self._journal = journal
         self._loop = loop
         self._wall = wall
+        self._clock = SetClock(loop.time, wall)
         self._on_fenced = on_fenced
         self._queue: deque[_Keeping] = deque()
         self._owed: list[_Keeping] = []
@@ -151,6 +153,9 @@ class JournalKeeper:
                 wait = 0.0 if isinstance(count, int) and count else EXPIRE_INTERVAL
                 self._loop.call_later(wait, self.expire_now_and_then)
 
+        if self._clock.is_doubtful:
+            gone(0)
+            return
         before = self._wall() - self.retention
         self.ask(lambda journal: journal.expire(before, EXPIRE_AT_ONCE), gone)
 

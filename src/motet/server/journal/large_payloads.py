@@ -32,6 +32,8 @@ RECENT_BYTES = 32 * 2**20
 READ_SECONDS = 60.0
 """For so long it is tried to read a blob that is there, as far as is known."""
 RETRY_FIRST, RETRY_MOST = 0.5, 5.0
+PROBE_FIRST, PROBE_MOST = 5.0, 60.0
+"""Seconds after which it is tried whether blobs can be kept again, while nobody has any to be kept."""
 
 Found = Callable[[Any], None]
 
@@ -58,7 +60,7 @@ class LargePayloads:
         """Numbers of blobs that the journal may not name yet, and when they were begun."""
         self.on_first: Callable[[], None] = lambda: None
         """Called when there are arguments to be delivered that are not with their input, for the first time."""
-        self._is_closed = False
+        self._is_closed = self._is_probing = False
         self._writers = ThreadPoolExecutor(WRITERS, "motet-blobs-writer")
         self._readers = ThreadPoolExecutor(READERS, "motet-blobs-reader")
 
@@ -168,6 +170,25 @@ class LargePayloads:
         elif error is None and self.problem:
             logger.warning("large arguments and results are kept again")
         self.problem = "" if error is None else f"large arguments and results are refused: {error}"
+        if error is not None and not self._is_probing:
+            self._is_probing = True
+            self._loop.call_later(PROBE_FIRST, self._probe, PROBE_FIRST)
+
+    def _probe(self, delay: float) -> None:
+        """Whether blobs can be kept again: the next large payload may come tomorrow, and an operator looks now."""
+
+        def tried(found: Error | None) -> None:
+            if found is None:
+                self._is_probing = False
+                self._tell_problem(None)
+            else:
+                delay_then = min(2 * delay, PROBE_MOST)
+                self._loop.call_later(delay_then, self._probe, delay_then)
+
+        if self.problem and not self._is_closed:
+            self._do(self._writers, self.places.probe, tried)
+        else:
+            self._is_probing = False
 
     def settle(self, stored: StoredPayload) -> None:
         """The journal names it, or never will."""

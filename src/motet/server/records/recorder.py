@@ -7,7 +7,6 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
-from motet.model.isolation import with_level
 from motet.records.arguments import DefinitionRecord
 from motet.records.facts import DecisionRecord, FactRecord
 from motet.records.logs import LogBatch
@@ -71,8 +70,9 @@ class Recorder:
                 self._definitions.pop(fact.function_id, None)
             case facts.ContainerCameBack():
                 now = self._clock.wall_now()
-                reason = with_level(RESUMED, fact.isolation)
-                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, reason, now, now, now)
+                resumed = ContainerRecord(
+                    *(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now), isolation=fact.isolation
+                )
                 self.containers[fact.container_id] = resumed
                 self._records.add_container(resumed)
             case facts.ContainerConnected() | facts.ContainerEntered() | facts.ContainerGone():
@@ -117,7 +117,10 @@ class Recorder:
 
     def _started(self, command: c.StartContainer, now: float) -> None:
         at = self._clock.wall(now)  # that of the turn: its inputs, which waited for it, are dated by the same
-        record = ContainerRecord(command.container_id, command.function_id, at - command.waited, at, command.reason)
+        record = ContainerRecord(
+            *(command.container_id, command.function_id, at - command.waited, at, command.reason),
+            isolation=command.isolation,
+        )
         self.containers[command.container_id] = record
         self._records.add_container(record)
 

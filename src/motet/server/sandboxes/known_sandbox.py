@@ -32,6 +32,9 @@ class SandboxNote(msgspec.Struct, array_like=True, frozen=True):
     isolation: Isolation = "process"
 
 
+KILLED = 128 + 9
+"""The code of a command that SIGKILL ended, a name that Windows lacks: commands there load this module."""
+
 encode_note = msgspec.msgpack.Encoder().encode
 decode_note = msgspec.msgpack.Decoder(SandboxNote).decode
 
@@ -106,6 +109,11 @@ class KnownSandbox:
         for future in self.asked.values():
             if not future.done():
                 future.set_result(None)
+
+    @property
+    def was_killed(self) -> bool:
+        """Its command ended by SIGKILL, whoever sent that."""
+        return self.ended == "exited" and self.returncode == KILLED
 
     def kept(self, stream: m.Stream) -> tuple[int, bytes]:
         """What is kept of what its command wrote: the place where that begins, and the bytes. Once it is over."""

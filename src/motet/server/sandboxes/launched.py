@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from motet.backends.base import ContainerEnd, Stream, TemplateEnd
+from motet.backends.base import ContainerEnd, HostReports, Stream, TemplateEnd
 from motet.core import events as e
 from motet.errors import Error
 from motet.model.host import HostSpec
@@ -117,6 +117,10 @@ class Launched:
             self.containers.walling.name_again(f"unix:{path}")
         await self._backend.open(self)
         self._backend.report_to(self)
+
+    def share_hosts(self, take_part: Callable[[Driver, HostsBackend, HostReports], None]) -> None:
+        """What finds hosts elsewhere takes part from now on, and tells of hosts in place of the backend."""
+        take_part(self._driver, self._backend, self)
 
     async def take_over(self) -> None:
         """Wait until what lived when this server began is back, or is gone."""

@@ -37,7 +37,6 @@ _READ_ONLY = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/
 """Of the machine, within walls: nothing can be put there."""
 
 
-SNAPSHOTS = "localhost/motet/snapshot"
 KNOWN_FOR = 30.0
 """Seconds for which an OCI image is taken to be as it was: to ask the engine takes longer than to start a sandbox."""
 _MOST_KNOWN = 64
@@ -77,8 +76,8 @@ class SandboxImages:
         )
 
     async def snapshot(self, sandbox: KnownSandbox, snapshot_id: str, seconds: float) -> str:
-        """Keep its files as an image; the name that the engine has it by. Raises `UnimplementedError` where its level has no
-        picture of them, `ServiceError`, and `TimeoutError` of `motet.errors`."""
+        """Keep its files as an image, which is listed and pruned with others; the name that the engine has it by. Raises
+        `UnimplementedError` where its level has no picture of them, `ServiceError`, and `TimeoutError` of `motet.errors`."""
         peer, oci = sandbox.peer, sandbox.note.spec.image.oci
         if oci is None or self._builder is None:
             raise UnimplementedError(
@@ -90,15 +89,13 @@ class SandboxImages:
             raise ServiceError(
                 f"sandbox {sandbox.sandbox_id} has ended, or is not reached now: there is no snapshot of it"
             )
-        name = f"{SNAPSHOTS}:{snapshot_id}"
         try:
             async with asyncio.timeout(seconds):
-                await self._builder().snapshot(peer.process.pid, name, oci)
+                return await self._builder().snapshot(peer.process.pid, snapshot_id, oci, sandbox.sandbox_id)
         except TimeoutError:
             raise errors.TimeoutError(
                 f"the snapshot of sandbox {sandbox.sandbox_id} took longer than {seconds:g} s"
             ) from None
-        return name
 
     async def _oci(self, name: str, app_name: str, image: ImageSpec, place: BuildPlace) -> OciImage:
         if self._builder is None:

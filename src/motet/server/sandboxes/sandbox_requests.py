@@ -81,6 +81,8 @@ class SandboxRequests:
         sandbox = self._find(body.sandbox_id, asker) if body.sandbox_id else self._named(body, asker)
         if body.wait:
             await sandbox.over.wait()
+            if sandbox.was_killed:
+                await sandbox.gone.wait()  # the backend says with it whether the kernel did that, and why
         return m.SandboxViewed(sandbox.view())
 
     async def _list(self, body: m.ListSandboxes, asker: SandboxAsker) -> ReplyBody:

@@ -43,7 +43,6 @@ ENDED_BYTES = 64 * 1024 * 1024
 """Of what they wrote."""
 ASKED_BYTES = 64 * 1024 * 1024
 """On their way into one sandbox."""
-_KILLED = 128 + 9  # SIGKILL, a name that Windows lacks: commands there load this module
 CODES: dict[SandboxEnd, int] = {"timeout": 124, "idle": 137, "terminated": 137}
 
 
@@ -266,8 +265,7 @@ class Sandboxes:
         sandbox.output.close()
         self._places.left(sandbox.sandbox_id)
         self._is_here(sandbox.sandbox_id)
-        sandbox.gone.set()
-        if sandbox.ended == "exited" and sandbox.returncode == _KILLED and ended.reason:
+        if sandbox.was_killed and ended.reason:
             # The kernel ended its command for want of memory, say: what it said itself was the code alone.
             sandbox.reason = f"its process {ended.reason}"
             if self._kept is not None:
@@ -276,6 +274,7 @@ class Sandboxes:
         reason = sandbox.reason or f"its process {ended.description}"
         why = sandbox.finishing or "lost"
         self._is_over(sandbox, why, CODES.get(why, code), reason)
+        sandbox.gone.set()
 
     # --- sandboxes of a server before this one --------------------------------------------------------------------------------
 

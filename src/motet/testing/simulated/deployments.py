@@ -8,21 +8,23 @@ from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
 from motet.server.deployments.unkept import MemoryDeployments
 from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
-from motet.testing.simulated.disk import SimulatedDisk
+from motet.testing.simulated.disk import SimulatedDisk, SimulatedJournal
 
 
 class SimulatedDeployments:
-    """See `DeploymentStore`: another one, for the server that has this term of the disk's journal."""
+    """See `DeploymentStore`: another one, for the server that has this opening of the disk's journal."""
 
-    def __init__(self, inner: MemoryDeployments, disk: SimulatedDisk, term: int) -> None:
+    def __init__(self, inner: MemoryDeployments, disk: SimulatedDisk, journal: SimulatedJournal) -> None:
         self._inner = inner
         self._disk = disk
-        self._term = term
+        self._journal = journal
 
     def _check(self) -> None:
         if self._disk.problem:
             raise ServiceError(f"the deployments cannot be written: {self._disk.problem}")
-        if self._term != self._disk.term:
+        if self._journal.is_cut_off:
+            raise ServiceError("the deployments cannot be written: the database does not answer")
+        if self._journal.term != self._disk.term:
             raise ServiceError("the deployments cannot be written: another server leads")
 
     def add(self, kept: KeptDeployment) -> None:

@@ -72,6 +72,14 @@ class SimulatedJournal:
     def __init__(self, disk: SimulatedDisk, inner: Journal) -> None:
         self._disk = disk
         self._inner = inner
+        self.is_cut_off = False
+        """Its server alone does not reach it: others do."""
+
+    @property
+    def _reached(self) -> Journal:
+        if self.is_cut_off:
+            raise ServiceError("the database does not answer")
+        return self._inner
 
     @property
     def term(self) -> int:
@@ -80,47 +88,47 @@ class SimulatedJournal:
 
     def keep(self, entries: Sequence[Entry]) -> None:
         """See `Journal`."""
-        self._disk.write(lambda: self._inner.keep(entries), entries)
+        self._disk.write(lambda: self._reached.keep(entries), entries)
 
     def unfinished(self, most: int = 1000) -> Iterator[UnfinishedPart]:
         """See `Journal`."""
-        return self._inner.unfinished(most)
+        return self._reached.unfinished(most)
 
     def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
         """See `Journal`."""
-        return self._inner.payloads(inputs)
+        return self._reached.payloads(inputs)
 
     def kept(self, call_id: str) -> KeptCall:
         """See `Journal`."""
-        return self._inner.kept(call_id)
+        return self._reached.kept(call_id)
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
-        return self._inner.call(call_id)
+        return self._reached.call(call_id)
 
     def known(self, call_id: str, indices: Collection[int]) -> dict[int, bool]:
         """See `Journal`."""
-        return self._inner.known(call_id, indices)
+        return self._reached.known(call_id, indices)
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         """See `Journal`."""
-        return self._inner.outcomes(call_id, index, limit)
+        return self._reached.outcomes(call_id, index, limit)
 
     def by_key(self, key: bytes) -> KeptCall | None:
         """See `Journal`."""
-        return self._inner.by_key(key)
+        return self._reached.by_key(key)
 
     def apps(self) -> list[KeptApp]:
         """See `Journal`."""
-        return self._inner.apps()
+        return self._reached.apps()
 
     def expire(self, before: float, most: int = 1000) -> int:
         """See `Journal`."""
-        return self._inner.expire(before, most)
+        return self._reached.expire(before, most)
 
     def check(self) -> list[str]:
         """See `Journal`."""
-        return self._inner.check()
+        return self._reached.check()
 
     def close(self) -> None:
         """See `Journal`."""

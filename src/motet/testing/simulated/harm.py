@@ -13,7 +13,7 @@ from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.host import HostedBackend, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
-from motet.testing.simulated.plan import FaultKind
+from motet.testing.simulated.plan import LEASE, FaultKind
 from motet.testing.simulated.process import SimulatedProcess
 
 
@@ -34,6 +34,8 @@ class Harmed(Protocol):
 
     def replace_server(self) -> None: ...
 
+    def cut_leader(self) -> tuple[Callable[[], bool], Callable[[], None]]: ...
+
     def keep_away(self, seconds: float) -> None: ...
 
     def write(self, event: Event) -> None: ...
@@ -49,6 +51,7 @@ class Harm:
             "server is away": self._keep_server_away,
             "server pauses": self._pause_server,
             "server is replaced": self._replace_server,
+            "leader is cut off": self._cut_leader,
             "disk fails": self._break_disk,
             "disk is slow": self._slow_disk,
             "commit is unclear": self._blur_commit,
@@ -108,6 +111,34 @@ class Harm:
             self._world.replace_server()
             self._later(self._world.dice.choice((0.5, 3.0)), server.go_on)
             self._later(5.0, server.die)
+
+    def _cut_leader(self) -> None:
+        """It does not reach its database, and goes on with what it has. Another one leads when the lease is over; clients go
+        over to that sooner or later, and the first ends when it reaches the database again."""
+        world = self._world
+        server, dice = world.server, world.dice
+        if server is None or not server.is_alive or server.is_paused or world.host.is_cut:
+            return
+        self._fault("database is cut off", server.name)
+        is_cut_off, reach = world.cut_leader()
+        clients = [it.process.name for it in world.clients]
+
+        def replace() -> None:
+            if not is_cut_off() or world.server is not server or not server.is_alive:
+                return  # it has renewed its lease; or it has died, and the next one has come
+            for name in (server.name, *world.host.containers):
+                self._fault("replace", name)
+            world.replace_server()
+            for name in clients:
+                self._later(dice.choice((0.0, 0.5, 3.0, 10.0)), self._go_over, name, world.cables.get(name))
+
+        self._later(LEASE, replace)
+        self._later(dice.choice((0.5, 3.0, 8.0, 20.0)), reach)
+
+    def _go_over(self, name: str, before: Cable | None) -> None:
+        if before is not None and before is self._world.cables.get(name):
+            self._fault("cut", name)
+            before.cut()
 
     def _break_disk(self) -> None:
         self._fault("break", "disk")

@@ -11,6 +11,7 @@ FaultKind = Literal[
     "server is away",
     "server pauses",
     "server is replaced",
+    "leader is cut off",
     "disk fails",
     "disk is slow",
     "commit is unclear",
@@ -30,6 +31,12 @@ FaultKind = Literal[
 
 KINDS: tuple[FaultKind, ...] = ("server crashes", "server crashes", *get_args(FaultKind))
 """As they are drawn: crashes of the server more often than the others."""
+
+LEASE = 2.0
+"""Seconds for which a server leads that does not reach its database, as usual."""
+
+TWO_SERVERS = frozenset({"server is replaced", "leader is cut off"})
+"""With these, there are two for a while, which share a database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +69,6 @@ class WorldPlan:
             seconds=dice.choice((5.0, 20.0, 60.0)),
             latency=dice.choice(((0.0,), (0.0, 0.001), (0.001, 0.02, 0.2))),
             # A home has one server: another one cannot replace it while it lives.
-            files="server is replaced" not in faults and dice.random() < 0.4,
+            files=not TWO_SERVERS & set(faults) and dice.random() < 0.4,
             schedules=dice.random() < 0.3,
         )

@@ -15,19 +15,20 @@ from motet.core.host import HostLimits
 from motet.model.function import AppSpec, FunctionSpec
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
+from motet.server.lead import RENEWALS
 from motet.server.wiring import ATTEMPT_BITS, build_server
 from motet.testing.history_events import BoundsDeclared, Broke, Event, Fault, ServerBegan, Settled
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import STREAMING, ScriptedClient
 from motet.testing.simulated.deployments import SimulatedDeployments
-from motet.testing.simulated.disk import SimulatedDisk
+from motet.testing.simulated.disk import SimulatedDisk, SimulatedJournal
 from motet.testing.simulated.disk_files import FileDisk
 from motet.testing.simulated.door import SimulatedDoor
 from motet.testing.simulated.ground import SimulatedGround
 from motet.testing.simulated.harm import Harm
 from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
-from motet.testing.simulated.plan import FaultKind, WorldPlan
+from motet.testing.simulated.plan import LEASE, FaultKind, WorldPlan
 from motet.testing.simulated.process import SimulatedProcess
 from motet.testing.simulated.scheduled import DEPLOYER, ScheduledApp
 from motet.testing.transcript import spec
@@ -76,6 +77,8 @@ class SimulatedWorld:
         self.clients: list[ScriptedClient] = []
         self.cables: dict[str, Cable] = {}
         self.ground = SimulatedGround(self.loop, self._connect_client)
+        self._journal: SimulatedJournal | None = None
+        """That of the server that is there."""
         self.disk = FileDisk(self.dice, self.cut_power) if self.plan.files else SimulatedDisk()
         self._harm = Harm(self)
         self._away = 0.0
@@ -148,10 +151,10 @@ class SimulatedWorld:
             stop_grace=5.0,
         )
         self.disk.lose_power()
-        journal = self.disk.open()
+        journal = self._journal = self.disk.open()
         run = max(host.run, journal.term)
         inherited = Inherited(backend.held, (run << ATTEMPT_BITS) + 1, backend.leave)
-        deployed = SimulatedDeployments(self.disk.deployments, self.disk, journal.term)
+        deployed = SimulatedDeployments(self.disk.deployments, self.disk, journal)
         server = build_server(
             config, backend, door=SimulatedDoor(), inherited=inherited, journal=journal, deployed=deployed
         )
@@ -233,6 +236,21 @@ class SimulatedWorld:
         self.host = self._new_host()
         self._next_server.set()
 
+    def cut_leader(self) -> tuple[Callable[[], bool], Callable[[], None]]:
+        """Have the server that is there not reach its database; whether that is so, and what ends it. If another one leads by
+        then, it ends."""
+        server, journal = self.server, self._journal
+        assert server is not None
+        assert journal is not None
+        journal.is_cut_off = True
+
+        def reach() -> None:
+            journal.is_cut_off = False
+            if journal.term != self.disk.term:  # it renews its lease next, and finds out
+                self.loop.call_later(LEASE / RENEWALS, server.die)
+
+        return lambda: journal.is_cut_off, reach
+
     def keep_away(self, seconds: float) -> None:
         """The next server comes so late."""
         self._away = seconds
@@ -255,6 +273,8 @@ class SimulatedWorld:
     async def _settle(self) -> None:
         """Let everything end; then let somebody else read what was spawned."""
         self.disk.problem, self.disk.unclear, self.disk_delay = "", 0, 0.0
+        if self._journal is not None:
+            self._journal.is_cut_off = False
         await self._wait_done(self.clients)
         spawned = [(client.process.name, client.spawned) for client in self.clients]
         if self._scheduled is not None:

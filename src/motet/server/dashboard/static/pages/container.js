@@ -45,7 +45,7 @@ export async function show(page) {
         container.ready_at && ["Cold start", seconds(container.ready_at - container.wanted_at)],
         container.ended_at && ["Lived", seconds(container.ended_at - container.started_at)],
         isLive && ["Runs", `${count(container.running_inputs)} of ${owner.target_inputs}${owner.max_inputs > owner.target_inputs ? ` (max ${owner.max_inputs})` : ""}`],
-        isLive && ["Isolation level", container.isolation ?? "process"],
+        container.isolation && ["Isolation level", container.isolation],
         isLive && ["Has run", count(container.finished_inputs ?? 0)]),
       h("p", { class: "reasons" }, container.reason && [h("span", null, "Started because ", h("q", null, container.reason))], container.end && [h("span", null, isLive ? "Stopping: " : "Ended: ", h("q", null, container.end))]),
       panel("Cold start", phases(container)),

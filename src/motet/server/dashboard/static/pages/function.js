@@ -170,10 +170,11 @@ function settingsForm(page, settings, name, onChanged) {
 function containerTable(containers) {
   if (!containers.length) return nothing("None yet.");
   return h("div", { class: "scroll low" }, h("table", null,
-    h("thead", null, h("tr", null, h("th", null, "Container"), h("th", null, "State"), h("th", null, "Started"), h("th", { class: "number" }, "Cold start"), h("th", { class: "number spare" }, "Lived"), h("th", { class: "spare" }, "Why it was started"), h("th", { class: "spare" }, "How it ended"))),
+    h("thead", null, h("tr", null, h("th", null, "Container"), h("th", null, "State"), h("th", null, "Level"), h("th", null, "Started"), h("th", { class: "number" }, "Cold start"), h("th", { class: "number spare" }, "Lived"), h("th", { class: "spare" }, "Why it was started"), h("th", { class: "spare" }, "How it ended"))),
     h("tbody", null, containers.map((each) => h("tr", { key: each.container_id },
       h("td", null, idLink(each.container_id, { "data-row": true })),
       h("td", null, badge(each.state)),
+      h("td", { title: "isolation level" }, each.isolation || "–"),
       h("td", null, time(each.started_at)),
       h("td", { class: "number" }, each.ready_at ? seconds(each.ready_at - each.wanted_at) : "–"),
       h("td", { class: "number spare" }, each.ended_at ? seconds(each.ended_at - each.started_at) : "–"),
