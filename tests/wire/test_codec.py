@@ -29,6 +29,7 @@ from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInput
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import Finished, ToControl, ToExecutor
 from motet.wire.framing import LENGTH
+from motet.wire.host_messages import HostWillNeed, WantBundle, WantPieces
 from motet.wire.sandbox_messages import ToSandbox
 
 DECODERS = {
