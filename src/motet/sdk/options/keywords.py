@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, TypedDict
 
-from motet.sdk.options import checked
+from motet.sdk.options import checked, placing
 from motet.sdk.options.checks import check_bool
 from motet.sdk.options.image import Image
 from motet.sdk.options.keyword import REQUIRED, Renamed, Setting, Unavailable, WithoutEffect, rows
@@ -70,6 +70,27 @@ class VariantOptions(AutoscalerOptions, total=False):
             "MiB: a number is recorded, of `(request, limit)` the limit is enforced",
             "none",
             field="memory_mib",
+        ),
+    ]
+    resources: Annotated[
+        Mapping[str, float] | None,
+        _resource(
+            placing.resources,
+            'what else its host is to have, reserved: `{"ssd": 1}` of `motet host join --resource ssd=4`',
+            "none",
+            field="custom",
+        ),
+    ]
+    labels: Annotated[
+        Mapping[str, str] | None,
+        _resource(placing.labels, 'what its host is like: `{"zone": "a"}` of `motet host join --label zone=a`', "none"),
+    ]
+    placement: Annotated[
+        Literal["pack", "spread"] | None,
+        _resource(
+            placing.placement,
+            'which host: `"pack"`, one in use while each container has a core; `"spread"`, that with fewest of the function',
+            '`"pack"`',
         ),
     ]
     isolation: Annotated[
