@@ -225,7 +225,7 @@ def test_who_waits_because_no_host_has_room_for_its_source_is_told_which_and_how
 
 def test_what_a_function_asks_of_its_host_is_looked_for_also_where_no_host_has_joined() -> None:
     with Playbook() as play:
-        play >> replace(function("f"), spec=asking(custom={"ssd": 1.0}, labels={"zone": "a"}))
+        play >> replace(function("f"), spec=asking(custom=(("ssd", 1.0),), labels=(("zone", "a"),)))
         play >> submit("a", 2)
         assert shortage(play) == (
             "waiting for 1 x ssd, the label zone=a: no host has that (1 host; motet host list shows what they have). Ask for "

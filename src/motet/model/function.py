@@ -66,8 +66,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: int | tuple[int, int] | None = None
     gpu: tuple[GpuRequest, ...] = ()
     disk_mib: int | None = None
-    custom: dict[str, float] = msgspec.field(default_factory=dict)
-    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    custom: tuple[tuple[str, float], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     placement: Placing = "pack"
 
 

@@ -72,27 +72,6 @@ class VariantOptions(AutoscalerOptions, total=False):
             field="memory_mib",
         ),
     ]
-    resources: Annotated[
-        Mapping[str, float] | None,
-        _resource(
-            placing.resources,
-            'what else its host is to have, reserved: `{"ssd": 1}` of `motet host join --resource ssd=4`',
-            "none",
-            field="custom",
-        ),
-    ]
-    labels: Annotated[
-        Mapping[str, str] | None,
-        _resource(placing.labels, 'what its host is like: `{"zone": "a"}` of `motet host join --label zone=a`', "none"),
-    ]
-    placement: Annotated[
-        Literal["pack", "spread"] | None,
-        _resource(
-            placing.placement,
-            'which host: `"pack"`, one in use while each container has a core; `"spread"`, that with fewest of the function',
-            '`"pack"`',
-        ),
-    ]
     isolation: Annotated[
         Literal["process", "bubblewrap", "oci"] | None,
         Setting(checked.isolation, 'the isolation level: `"process"`, `"bubblewrap"` or `"oci"`', "the server's"),
@@ -187,6 +166,27 @@ class ClassOptions(VariantOptions, total=False):
     ephemeral_disk: Annotated[
         int | None,
         _resource(checked.disk, "MiB that a container's temporary directory may take", "none", field="disk_mib"),
+    ]
+    resources: Annotated[
+        Mapping[str, float] | None,
+        _resource(
+            placing.resources,
+            'what else its host is to have, reserved: `{"ssd": 1}` of `motet host join --resource ssd=4`',
+            "none",
+            field="custom",
+        ),
+    ]
+    labels: Annotated[
+        Mapping[str, str] | None,
+        _resource(placing.labels, 'what its host is like: `{"zone": "a"}` of `motet host join --label zone=a`', "none"),
+    ]
+    placement: Annotated[
+        Literal["pack", "spread"] | None,
+        _resource(
+            placing.placement,
+            'which host: `"pack"`, one in use while each container has a core; `"spread"`, that with fewest of the function',
+            '`"pack"`',
+        ),
     ]
     nonpreemptible: Annotated[bool, _off]
     restrict_modal_access: Annotated[

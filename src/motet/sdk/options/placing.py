@@ -10,7 +10,7 @@ from motet.errors import InvalidError
 from motet.model.host import MOST_WORDS, Placing
 
 
-def resources(name: str, value: Any) -> dict[str, float]:
+def resources(name: str, value: Any) -> tuple[tuple[str, float], ...]:
     """Amounts by name, as hosts say what they have with `motet host join --resource`."""
     found = {}
     for each, amount in _named(name, value, "a dict of amounts by name").items():
@@ -19,16 +19,16 @@ def resources(name: str, value: Any) -> dict[str, float]:
         found[each] = float(amount)
         if not math.isclose(round(found[each], 4), found[each]):
             raise InvalidError(f"`{name}[{each!r}]` is counted in parts of 1/10,000, got {amount!r}")
-    return found
+    return tuple(found.items())
 
 
-def labels(name: str, value: Any) -> dict[str, str]:
+def labels(name: str, value: Any) -> tuple[tuple[str, str], ...]:
     """Values by name, as hosts say what they are like with `motet host join --label`."""
     found = _named(name, value, "a dict of values by name")
     for each, said in found.items():
         if not isinstance(said, str) or not 0 < len(said) <= 255:
             raise InvalidError(f"`{name}[{each!r}]` must be a str of 1 to 255 characters, got {said!r}")
-    return found
+    return tuple(found.items())
 
 
 def placement(name: str, value: Any) -> str:
