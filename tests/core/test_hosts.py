@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from motet.core.commands import FindGpus
 from motet.core.host import HostLimits
 from motet.core.placement import Need, Room, may_ever_have, place
-from motet.model.function import Resources
+from motet.model.function import FunctionSpec, Resources
 from motet.model.gpu import Gpu, GpuRequest
 from motet.model.host import OWN_HOST, HostSpec
 from motet.testing.playbook import Playbook
@@ -221,6 +221,31 @@ def test_who_waits_because_no_host_has_room_for_its_source_is_told_which_and_how
             "bundle b1 lacks 900 MiB here, and 20 MiB are free in /b"
         )
         play >> host_changed("a", bundles="/b") << start(1, host="a")
+
+
+def test_what_a_function_asks_of_its_host_is_looked_for_also_where_no_host_has_joined() -> None:
+    with Playbook() as play:
+        play >> replace(function("f"), spec=asking(custom=(("ssd", 1.0),), labels=(("zone", "a"),)))
+        play >> submit("a", 2)
+        assert shortage(play) == (
+            "waiting for 1 x ssd, the label zone=a: no host has that (1 host; motet host list shows what they have). Ask for "
+            "less, or have a host join that has it"
+        )
+        play >> host("a", resources={"ssd": 1}, labels={"zone": "b"})
+        play >> host("b", resources={"ssd": 1}, labels={"zone": "a"}) << start(1, host="b")
+        assert "taken on 1 of 3 hosts" in shortage(play)
+
+
+def test_containers_are_spread_where_that_is_asked_for() -> None:
+    with Playbook(limits=HostLimits(own=False)) as play:
+        play >> host("a", cpu=8)
+        play >> host("b", cpu=8)
+        play >> replace(function("f"), spec=asking(placement="spread"))
+        play >> submit("a", 2) << start(1, host="a") << start(2, host="b")
+
+
+def asking(**of_host: object) -> FunctionSpec:
+    return replace(function("f").spec, resources=Resources(**of_host))  # type: ignore[arg-type]
 
 
 def test_gpus_of_hosts_are_given_once() -> None:

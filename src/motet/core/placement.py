@@ -48,7 +48,16 @@ class Need:
         cpu = resources.cpu[0] if isinstance(resources.cpu, tuple) else resources.cpu
         memory = resources.memory_mib[0] if isinstance(resources.memory_mib, tuple) else resources.memory_mib
         cpu, memory, gpu = _parts(cpu or unasked_cpu), memory or 0, resources.gpu
-        return cls(cpu=cpu, memory_mib=memory, gpu=gpu, own_host=own_host, bundle=bundle)
+        return cls(
+            cpu=cpu,
+            memory_mib=memory,
+            gpu=gpu,
+            resources={name: _parts(amount) for name, amount in resources.custom},
+            labels=dict(resources.labels),
+            where=resources.placement,
+            own_host=own_host,
+            bundle=bundle,
+        )
 
     @property
     def weight(self) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+from typing import Literal
 
 import msgspec
 
 from motet.model.gpu import Gpu, GpuRequest
 from motet.model.limits import Name
+
+Placing = Literal["pack", "spread"]
+"""How hosts are chosen: those that are in use, or those with the fewest containers of the function."""
 
 OWN_HOST = ""
 """The id of the server's own machine."""
