@@ -186,10 +186,13 @@ def _processor(pid: int | None) -> float:
 
 
 def _of_children(pid: int | None) -> float:
-    """Those that live: a session that has ended meanwhile would count for nothing."""
-    if pid is None:
-        return 0.0
-    return sum(_processor(int(each)) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    """Those that live: a session that has ended meanwhile counts for nothing."""
+    spent = 0.0
+    if pid is not None:
+        for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                spent += _processor(int(each))
+    return spent
 
 
 @contextlib.contextmanager

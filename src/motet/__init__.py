@@ -27,18 +27,21 @@ from motet.sdk.run.output import enable_output
 
 if _typing.TYPE_CHECKING:
     from motet import batching as batching
+    from motet import dict as dict
     from motet import experimental as experimental
     from motet import functions as functions
     from motet import queue as queue
     from motet import stream_type as stream_type
+    from motet.sdk.call.dict import Dict as Dict
     from motet.sdk.sandbox.sandbox import Sandbox as Sandbox
 else:
-    _LATE = ("Sandbox", "batching", "experimental", "functions", "queue", "stream_type")
+    _LATE_CLASSES = {"Dict": "motet.sdk.call.dict", "Sandbox": "motet.sdk.sandbox.sandbox"}
+    _LATE = (*_LATE_CLASSES, "batching", "dict", "experimental", "functions", "queue", "stream_type")
 
     def __getattr__(name: str) -> object:
         """Import what is named in `_LATE` when it is first used: most programs do without it, and `batching` loads asyncio."""
-        if name == "Sandbox":
-            return _importlib.import_module("motet.sdk.sandbox.sandbox").Sandbox
+        if name in _LATE_CLASSES:
+            return getattr(_importlib.import_module(_LATE_CLASSES[name]), name)
         if name in _LATE:
             return _importlib.import_module(f"motet.{name}")
         raise AttributeError(f"module 'motet' has no attribute {name!r}")
@@ -59,6 +62,7 @@ __all__ = [
     "App",
     "Cls",
     "Cron",
+    "Dict",
     "Function",
     "Image",
     "Period",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from motet.backends.walls.cgroups import ControlGroups
+from motet.backends.walls.cgroups import LEFT_AFTER, ControlGroups
 from motet.model.isolation import Limits
 
 LIMITS = Limits(cpu=1.5, memory=64 * 2**20, pids=100)
@@ -73,3 +73,18 @@ def test_machine_without_control_groups_keeps_nothing(tmp_path: Path) -> None:
     groups = ControlGroups(tmp_path, own="")
     assert groups.kept == frozenset()
     assert groups.make("ta-1", LIMITS) is None
+
+
+def test_groups_that_a_killed_backend_has_left_go_and_those_that_are_used_or_new_stay(tmp_path: Path) -> None:
+    groups = version_1(tmp_path)
+    for name in ("left", "used", "new"):
+        assert groups.make(name, Limits(pids=5)) is not None
+    place = tmp_path / "pids/motet"
+    for name in ("left", "new"):
+        (place / name / "pids.max").unlink()  # the kernel's files do not count
+    at = (place / "new").stat().st_mtime
+    groups.remove_left(at + LEFT_AFTER - 1)
+    assert sorted(each.name for each in place.iterdir()) == ["left", "new", "used"]
+    os.utime(place / "new", (at + 60, at + 60))
+    groups.remove_left(at + LEFT_AFTER + 1)
+    assert sorted(each.name for each in place.iterdir()) == ["new", "used"]

@@ -10,6 +10,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.wire import client_messages as m
 from motet.wire.again import FIRST_NUMBER
+from motet.wire.state_messages import EntryFound, GetEntry, MakeState, PopEntry, PutEntries
 
 SPEC = AppSpec(name="shop", functions=())
 VARIANT = FunctionVariant()
@@ -105,3 +106,13 @@ def test_streams_end() -> None:
     unfinished.sent(submit("b", 0))
     assert unfinished.take_streams() == ["fc-a"]
     assert list(unfinished.again()) == [submit("b", 0, again=True)]
+
+
+def test_what_must_not_happen_twice_is_not_said_again() -> None:
+    unfinished = Unfinished()
+    once = (PutEntries("di-name-a", True, [(b"k", b"v")]), PopEntry("di-name-a", False, b"k"), MakeState("di-name-a"))
+    for number, body in enumerate((*once, GetEntry("di-name-a", False, b"k"))):
+        unfinished.sent(m.Request(number, body))
+    answered(unfinished, 9, PopEntry("di-name-a", False, b"l"), EntryFound(None))
+    assert unfinished.take_once() == [0, 1, 2]
+    assert [each.request_id for each in unfinished.again() if isinstance(each, m.Request)] == [3]

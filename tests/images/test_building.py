@@ -15,14 +15,17 @@ from pathlib import Path
 import pytest
 
 import motet
+from motet.client.family import process_of
 from motet.errors import ImageBuildError
 from motet.images.base import Environment
+from motet.images.build_log import MOST_KEPT, MOST_TOLD
 from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
 from motet.images.building import Build
 from motet.images.cache import EnvironmentCache
 from motet.images.kept import KeptImages
+from motet.images.linked_runtime import base_name
 from motet.images.recipe import Recipe
-from motet.model.image import BuildPlace
+from motet.model.image import BuildPlace, ImageSpec, PreparingFunction
 
 from .index import Index
 
@@ -196,6 +199,43 @@ def test_a_function_runs_once_in_the_environment_while_it_is_built(
         Build(failing, cache, place, told.append).made()
     logs = KeptImages(cache.directory, os.environ).logs_named(str(caught.value).split()[-1].rstrip(")"))
     assert "ValueError: no" in logs[0].read_text()
+
+
+LEFT = """
+import asyncio, os, subprocess
+
+
+async def prepare():
+    print("x" * 200_000)
+    for number in range(20_000):
+        print(f"{number} " + "a long line, printed over and over again, " * 25)
+    # In a session of its own, with the output of the build, whose parent ends at once.
+    subprocess.Popen(["setsid", "sh", "-c", "sleep 600 & echo $! > daemon; sleep 600"], cwd=os.path.dirname(__file__))
+    await asyncio.sleep(0.2)
+"""
+
+
+def test_what_a_build_prints_is_bounded_and_what_an_async_function_leaves_behind_ends(
+    cache: EnvironmentCache, tmp_path: Path
+) -> None:
+    (tmp_path / "left.py").write_text(LEFT)
+    step = PreparingFunction(module="left", qualname="prepare", file=str(tmp_path / "left.py"))
+    place = BuildPlace(sys_path=(str(tmp_path),))
+    recipe = Recipe.of(ImageSpec(steps=(step,)))
+    request = encode_request(BuildRequest(recipe=recipe, directory=str(cache.directory), place=place))
+    command = [sys.executable, "-P", "-m", "motet.images.build_process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as build:
+        assert build.stdin is not None
+        assert build.stdout is not None
+        build.stdin.write(request + b"\n")
+        build.stdin.flush()
+        said = [decode_answer(line) for line in build.stdout]
+    assert isinstance(said[-1], BuildMade)
+    assert MOST_TOLD <= len(said) < MOST_TOLD + 10
+    assert 0.9 * MOST_KEPT < cache.log(recipe.digest(base_name())).stat().st_size < 1.1 * MOST_KEPT
+    daemon = int((tmp_path / "daemon").read_text())
+    found = process_of(daemon)
+    assert found is None or found.state == "Z"
 
 
 @contextmanager

@@ -101,6 +101,16 @@ def _write_files(victim: dict[str, Any]) -> bool:
     return False
 
 
+def _through_links(victim: dict[str, Any]) -> bool:
+    """Of either kind, also where the file itself cannot be named."""
+    for make, name in ((os.symlink, "soft"), (os.link, "hard")):
+        with contextlib.suppress(OSError):
+            make(os.path.join(victim["directory"], "file"), name)
+            with open(name, "r+"):
+                return True
+    return False
+
+
 def _signal_processes(victim: dict[str, Any]) -> bool:
     with contextlib.suppress(OSError):
         os.kill(victim["pid"], signal.SIGCONT)
@@ -222,6 +232,7 @@ def _control_groups(victim: dict[str, Any]) -> bool:
 ATTEMPTS = {
     "read another function's secrets and environment": _read_secrets,
     "write to another function's files": _write_files,
+    "reach another function's files by links": _through_links,
     "signal another function's processes": _signal_processes,
     "reach the server's home, and sockets there": _reach_home,
     "see other processes, also of other users": _see_processes,

@@ -18,10 +18,12 @@ from motet.store.postgres_connection import PostgresConnection
 from motet.store.postgres_deployments import PostgresDeployments
 from motet.store.postgres_schema import check
 from motet.store.postgres_seal import adopt_seal, check_seal
+from motet.store.postgres_state import PostgresState
 from motet.store.postgres_tokens import PostgresTokens
 from motet.store.seal import Seal, add_key
 from tests.contracts.bundle_store_contract import SHOP, BundleStoreContract, contents, keep
 from tests.contracts.deployment_store_contract import DeploymentStoreContract, Opened, kept
+from tests.contracts.state_store_contract import OpenedState, StateStoreContract
 from tests.contracts.token_store_contract import FIRST, OpenedTokens, TokenStoreContract
 from tests.postgres import PostgresDatabase
 
@@ -38,6 +40,12 @@ def connected(postgres: PostgresDatabase) -> Iterator[Connected]:
 
         check(connect())
         yield connect
+
+
+class TestPostgresState(StateStoreContract):
+    @pytest.fixture
+    def opened_state(self, connected: Connected) -> OpenedState:
+        return lambda: PostgresState(connected())
 
 
 class TestPostgresDeployments(DeploymentStoreContract):

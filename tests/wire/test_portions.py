@@ -36,6 +36,7 @@ from motet.wire.operator_messages import HostsViewed, InputFound
 from motet.wire.output_messages import Output, Stalled, Written
 from motet.wire.queue_messages import ItemsGot, PutItems
 from motet.wire.sandbox_messages import FilesChanged
+from motet.wire.state_messages import PutEntries
 
 SPLIT, MOST, ALLOWED = 300, 2_000, 1_000
 """As a payload may be 100 MiB, and a frame 256."""
@@ -43,6 +44,7 @@ SPLIT, MOST, ALLOWED = 300, 2_000, 1_000
 SMALL = {
     (Configure, "functions"),
     (FilesChanged, "changes"),
+    (PutEntries, "entries"),
     (Configure, "web_urls"),
     (m.AppCreated, "functions"),
     (m.AppCreated, "web_urls"),

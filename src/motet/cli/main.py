@@ -32,6 +32,7 @@ COMMANDS = {
     "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",
+    "dict": "dict_command:dict_command",
     "image": "image_command:image_command",
     "prune": "prune_command:prune_command",
     "store": "store_command:store_command",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from motet.client.dual import Steps
@@ -231,6 +231,14 @@ class Connection:
         """A call cannot be gone on with: whoever waits for it is told."""
         if (sink := self._sinks.get(call_id)) is not None:
             sink.lost(error)
+
+    def end_requests(self, numbers: Iterable[int]) -> None:
+        """There is no answer to these, and they cannot be made again: whoever waits for one is told."""
+        for number in numbers:
+            self._parts.pop(number, None)
+            if (on_reply := self._requests.pop(number, None)) is not None:
+                why = "the server went away before it answered: what was asked for may have happened or not. See what there is"
+                on_reply(ConnectionError(why))
 
     def ack_items(self, call_id: str, count: int) -> None:
         """The consumer of a stream took `count` more items."""

@@ -58,3 +58,8 @@ def new_process_id() -> str:
 def new_queue_id() -> str:
     """Fresh dice: whoever knows it may use the queue, and those who know other ids must not guess it."""
     return "qu-" + id_suffix(int(time.time() * 1000), _rolled())
+
+
+def new_dict_id() -> str:
+    """As of queues."""
+    return "di-" + id_suffix(int(time.time() * 1000), _rolled())

@@ -279,6 +279,7 @@ class ResumingLink(SocketLink):
         connection was lost; None: there was none yet."""
         if not self._conversation_token and not self._is_new:
             self._end_streams()
+            self._connection.end_requests(self._unfinished.take_once())
         deadline = self._ground.now() + (min(self._patience, FIRST_PATIENCE) if self._is_new else self._patience)
         why = problem
         while why is None or (self._ground.now() < deadline and not self._is_closed):
@@ -361,6 +362,10 @@ class ResumingLink(SocketLink):
     def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
         """Another server is there: it is told all that is unfinished."""
         self._end_streams()
+        if (
+            self._conversation_token
+        ):  # otherwise it was done when the one before was gone, and what came since was not sent
+            self._connection.end_requests(self._unfinished.take_once())
         with self._lock:
             self._change_to(stream)
             self._taken = self._confirmed = self._heard = self._acknowledged = 0

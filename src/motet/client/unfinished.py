@@ -29,6 +29,7 @@ from motet.wire.client_messages import (
     UpdateAutoscaler,
 )
 from motet.wire.message import Message
+from motet.wire.state_messages import MakeState, PopEntry, PutEntries, RemoveState, ViewDict
 
 MOST = 128
 """Inputs in one message."""
@@ -118,6 +119,14 @@ class Unfinished:
                 del self._calls[call_id]
             return found
 
+    def take_once(self) -> list[int]:
+        """The requests under way that may have been carried out, and must not be twice: they end here."""
+        with self._lock:
+            found = [number for number, body in self._requests.items() if _is_once(body)]
+            for number in found:
+                del self._requests[number]
+            return found
+
     def apps_again(self) -> list[Request]:
         """What there is to say to the next server first: nothing of the rest makes sense to it before these are answered."""
         with self._lock:
@@ -142,3 +151,10 @@ class Unfinished:
 def _again(body: RequestBody) -> RequestBody:
     """A request as the next server is to hear it: inputs may have been accepted, with the answer lost."""
     return msgspec.structs.replace(body, again=True) if isinstance(body, SubmitInputs) else body
+
+
+def _is_once(body: RequestBody) -> bool:
+    """Whether it changes what is kept for the next server, which would do a second time what the one before it has done."""
+    return isinstance(body, PutEntries | PopEntry | MakeState | RemoveState) or (
+        isinstance(body, ViewDict) and body.clear
+    )

@@ -21,6 +21,8 @@ from motet.model.image import BuildPlace, ImageSpec
 from motet.model.oci_image import OciImage
 
 _LONGEST_LINE = 1 << 20
+_END_TIMEOUT = 5.0
+"""Seconds in which a build that nobody waits for any more must have ended what it started."""
 
 
 class EnvironmentBuilder:
@@ -68,8 +70,14 @@ class EnvironmentBuilder:
         finally:
             # Also what it started: nobody waits for it any more.
             if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                assert process.stdin is not None
+                process.stdin.close()  # it ends what has left its group, and then itself
+                try:
+                    async with asyncio.timeout(_END_TIMEOUT):
+                        await process.wait()
+                except TimeoutError:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    await process.wait()
 
     async def _followed(self, process: asyncio.subprocess.Process, request: BuildRequest, told: Told) -> Environment:
         assert process.stdin is not None

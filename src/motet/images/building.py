@@ -9,6 +9,7 @@ import secrets
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -16,6 +17,7 @@ import msgspec
 
 from motet.errors import ImageBuildError
 from motet.images.base import Environment, Told
+from motet.images.build_log import BuildLog
 from motet.images.cache import Built, EnvironmentCache
 from motet.images.installed import is_python
 from motet.images.interpreters import interpreter
@@ -30,13 +32,22 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE
 
 
 class Build:
-    """Of one recipe. `cache`: where its environment goes. `place`: where its functions are found."""
+    """Of one recipe. `cache`: where its environment goes. `place`: where its functions are found. `end_left`: as `Programs`
+    has it."""
 
-    def __init__(self, recipe: Recipe, cache: EnvironmentCache, place: BuildPlace, told: Told) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        cache: EnvironmentCache,
+        place: BuildPlace,
+        told: Told,
+        end_left: Callable[[], None] = lambda: None,
+    ) -> None:
         self._recipe = recipe
         self._cache = cache
         self._place = place
         self._told = told
+        self._end_left = end_left
         self._digest = recipe.digest(base_name())
 
     def made(self) -> Environment:
@@ -69,11 +80,9 @@ class Build:
             f"prune` removes environments that nobody needs, and `uv cache clean` what uv keeps: {error}{log}"
         )
 
-    def _logged(self, log: TextIO, held: int) -> Environment:
-        def told(line: str) -> None:
-            self._told(line)
-
-        programs = Programs(log=log, told=told, descriptors=(held,))
+    def _logged(self, file: TextIO, held: int) -> Environment:
+        log = BuildLog(file, self._told)
+        programs = Programs(log=log, end_left=self._end_left, descriptors=(held,))
         for left in self._cache.building.glob(f"{self._digest}.*"):  # of a build that was killed
             shutil.rmtree(left, ignore_errors=True)
         aside = self._cache.building / f"{self._digest}.{secrets.token_hex(4)}"
@@ -81,7 +90,7 @@ class Build:
         try:
             return self._made(aside, programs)
         except ImageBuildError as error:
-            log.write(f"{error}\n")
+            log.end(str(error))
             raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)

@@ -9,17 +9,19 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from motet.errors import ImageBuildError
-from motet.images.base import Told
+from motet.images.build_log import BuildLog, lines_of
 from motet.model.hidden import hides_secrets
 
 _KEPT = 30
 """Lines of a program that failed which its error has."""
+
+_LONGEST_SHOWN = 1000
+"""Characters of each of these."""
 
 _NOT_FOR_BUILDS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON")
 
@@ -41,11 +43,11 @@ def uv_command() -> list[str] | None:
 @hides_secrets
 @dataclass(slots=True, kw_only=True)
 class Programs:
-    """Runs programs for one build. `log` gets all they write. `descriptors` are inherited by each: what is locked with one
-    stays so while a program runs whose build was killed."""
+    """Runs programs for one build. `log` gets what they write. `descriptors` are inherited by each: what is locked with one
+    stays so while a program runs whose build was killed. `end_left` ends what a program has started and left behind."""
 
-    log: TextIO
-    told: Told
+    log: BuildLog
+    end_left: Callable[[], None] = lambda: None
     descriptors: tuple[int, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
 
@@ -70,8 +72,7 @@ class Programs:
         """What a program writes on stdout; its stderr is told line by line. Raises `ImageBuildError` with the last lines of it,
         if it fails: `what` failed, in words."""
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_BUILDS}
-        self.log.write(f"$ {_shown(' '.join(command))}\n")
-        self.log.flush()
+        self.log.keep(f"$ {_shown(' '.join(command))}")
         last: deque[str] = deque(maxlen=_KEPT)
         try:
             process = subprocess.Popen(
@@ -103,6 +104,12 @@ class Programs:
             stdout = process.stdout
             readers.append(threading.Thread(target=lambda: out.append(stdout.read()), daemon=True))
         watch = threading.Timer(timeout, process.kill) if timeout is not None else None
+
+        def end_left() -> None:
+            process.wait()
+            self.end_left()  # what has its output open would keep this waiting
+
+        readers.append(threading.Thread(target=end_left, daemon=True))
         for each in (*readers, *([] if watch is None else [watch])):
             each.start()
         try:
@@ -110,13 +117,10 @@ class Programs:
             process.stdin.close()
         except BrokenPipeError:
             pass  # it ended without reading: its status tells
-        for raw in told:
+        for raw in lines_of(told):
             line = _shown(raw.decode(errors="replace").rstrip())
             last.append(line)
-            self.log.write(f"{line}\n")
-            self.log.flush()
-            if line:
-                self.told(line)
+            self.log.line(line)
         code = process.wait()
         overdue = watch is not None and not watch.is_alive()
         if watch is not None:
@@ -126,7 +130,7 @@ class Programs:
         if code == 0:
             return b"".join(out).decode(errors="replace")
         why = f"took longer than {timeout:g} s" if overdue else _ended(code)
-        said = "".join(f"\n  {line}" for line in last if line)
+        said = "".join(f"\n  {line[:_LONGEST_SHOWN]}" for line in last if line)
         raise ImageBuildError(f"{what} failed ({why}):{said or ' it said nothing'}")
 
 

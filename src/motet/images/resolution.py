@@ -76,7 +76,7 @@ def _first(attempts: Sequence[Attempt], python: str, programs: Programs, place: 
         try:
             return _compiled(steps, constraints, options, python, programs, place, env)
         except ImageBuildError:
-            programs.told("That does not go with what earlier steps have chosen: it is chosen anew")
+            programs.log.line("That does not go with what earlier steps have chosen: it is chosen anew")
     steps, constraints, options = attempts[-1]
     return _compiled(steps, constraints, options, python, programs, place, env)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from motet.context.container import enter_container
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.runtime.lifecycle.prepare import run
 from motet.runtime.loading.loader import load, quiet_declarations
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     definition = ImportedDefinition(module=wanted.module, qualname=wanted.qualname, file=wanted.file, is_main=is_main)
     function = load(FunctionSpec(name=wanted.qualname, app_name="", definition=definition)).methods[""]
     args, kwargs = pickle.loads(arguments) if arguments else ((), {})
-    function(*args, **kwargs)
+    run(function, args, kwargs)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class ServerConfig:
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `ended_sandboxes`: the file that says how sandboxes ended, for servers after this one; None: it is forgotten with it.
+    `state`: the file with shared state that has names, if no database has that; None: it is forgotten with the server.
     `app_users`: the server is root, and containers of each app are a user of its own, also without walls.
     `cluster`: where containers run in place of this machine; None: here, and on hosts that join.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
@@ -109,6 +110,7 @@ class ServerConfig:
     hidden: tuple[str, ...] = ()
     ended_sandboxes: Path | None = None
     app_users: bool = False
+    state: Path | None = None
     cluster: ClusterConfig | None = None
 
     @property
@@ -145,6 +147,7 @@ class ServerConfig:
             agent_env={**base_env, **temporary},
             images=home / "images",
             ended_sandboxes=standing_directory(home) / "sandboxes",
+            state=standing_directory(home) / "state.db",
             builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
             app_users=_app_users() and cluster is None,
             cluster=cluster,
@@ -187,6 +190,7 @@ class ServerConfig:
             trace_directory=_trace_directory(),
             images=home_directory(os.environ) / "images",
             isolation=_isolation(),
+            state=standing_directory(home_directory(os.environ)) / "state.db",
             hidden=(str(home_directory(os.environ)),),
         )
 

@@ -71,6 +71,7 @@ from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
 from motet.server.sandboxes.launched import Launched
+from motet.server.state.shared_state import NO_STATE, SharedState
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -105,8 +106,9 @@ class Server:
         journal: Journal | None = None,
         blobs: BlobPlaces = NO_BLOBS,
         images: ImagesRoom | None = None,
+        state: SharedState = NO_STATE,
     ) -> None:
-        self._config, self._bundles = config, bundles
+        self._config, self._bundles, self._state = config, bundles, state
         self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
         self.admittance = Admittance(self._door, audit, self._closed)
         self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
@@ -170,6 +172,7 @@ class Server:
             self.launched.requests,
             self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
+            state.attached(self._allowances.store),
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
@@ -197,7 +200,7 @@ class Server:
             lambda: self.new_peer(in_websocket=True),
         )
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.launched.requests.of_operators
-        also = self._images.answers, self.pruning.answers
+        also = self._images.answers, self.pruning.answers, state.of_operators
         for answers in (*own, *also, seen(self._parts.deployments), self.admittance.answers):
             self.operations.answers.update(answers)
 
@@ -264,11 +267,10 @@ class Server:
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
-        await self._metered.close()
-        await self.dashboard.close()
+        for part in (self._metered, self.dashboard, self.http_api, self._state):
+            await part.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
-        await self.http_api.close()
         if self.hands_over and self._inherited is not None:
             await self._driver.finish()  # first: connections that end from here on mean nothing
             await self._inherited.leave()

@@ -93,6 +93,7 @@ class SharedDatabase:
         from motet.store.postgres_lease import PostgresLease, session_name
         from motet.store.postgres_members import PostgresMembers
         from motet.store.postgres_seal import adopt_seal
+        from motet.store.postgres_state import PostgresState
         from motet.store.postgres_tokens import PostgresTokens
 
         address = self._address
@@ -133,6 +134,7 @@ class SharedDatabase:
             PostgresJournal(address, term),
             # In the home of one of several servers, what the database names would be there for that one alone.
             NO_BLOBS if self._blobs is None else BlobPlaces(None, self._blobs, area_of_database(others)),
+            lambda: PostgresState(connect()),
         )
 
     def close(self) -> None:

@@ -178,6 +178,7 @@ async def _serve(
         deployed=stores.deployments,
         journal=stores.journal,
         blobs=stores.blobs,
+        state=stores.state,
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)

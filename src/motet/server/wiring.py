@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +24,7 @@ from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage
 from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
+from motet.store.state import StateStore
 
 if TYPE_CHECKING:
     from motet.agent.agents import Agents
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from motet.server.containers.come_back import Inherited
     from motet.server.lead import Lead
     from motet.server.server import Server
+    from motet.server.state.shared_state import SharedState
     from motet.store.seal import Seal
     from motet.store.server_home import HomeHolder, ServerHome
 
@@ -57,12 +59,13 @@ def build_server(
     deployed: DeploymentStore | None = None,
     journal: Journal | None = None,
     blobs: BlobPlaces = NO_BLOBS,
+    state: Callable[[], StateStore] | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
     it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
-    it keeps what is large of them."""
+    it keeps what is large of them. `state`: opens what keeps shared state that has names; None: as `config` says."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.machine import MachineBackend
     from motet.server.images.room import ImagesRoom
@@ -76,6 +79,7 @@ def build_server(
     if backend is None:
         scratch = Scratch("server")
         backend = MachineBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+    shared = _shared_state(config, state, owned=inherited is not None)
     if config.records is None:
         store = MemoryCallStore()
         return Server(
@@ -92,6 +96,7 @@ def build_server(
             journal=journal,
             blobs=blobs,
             images=images,
+            state=shared,
         )
     records = _Records(config.records)
     return Server(
@@ -111,7 +116,22 @@ def build_server(
         journal,
         blobs,
         images,
+        shared,
     )
+
+
+def _shared_state(config: ServerConfig, state: Callable[[], StateStore] | None, *, owned: bool) -> SharedState:
+    from motet.server.state.shared_state import SharedState
+
+    if state is None and config.state is not None:
+        state = partial(_state_in, config.state)
+    return SharedState(lambda: _state_in(None), state, time.time, owned=owned)
+
+
+def _state_in(path: Path | None) -> StateStore:
+    from motet.store.sqlite_state import SqliteState  # late: most programs share nothing
+
+    return SqliteState(path)
 
 
 @cache
@@ -162,6 +182,7 @@ class StandingStores(NamedTuple):
     lead: Lead | None = None
     journal: Journal | None = None
     blobs: BlobPlaces = NO_BLOBS
+    state: Callable[[], StateStore] | None = None
 
     def close(self) -> None:
         """Another server may use them. Idempotent."""

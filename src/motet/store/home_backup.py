@@ -29,6 +29,9 @@ from motet.store.journal_sqlite import LAYOUT as JOURNAL_LAYOUT
 from motet.store.server_home import HOME_FORMAT, holder_of
 from motet.store.sqlite_deployments import LAYOUT as DEPLOYMENTS_LAYOUT
 from motet.store.sqlite_file import copy, damage
+from motet.store.sqlite_state import LAYOUT as STATE_LAYOUT
+from motet.store.sqlite_state import LOCK as STATE_LOCK
+from motet.store.sqlite_state import STATE
 
 BACKUP_FORMAT = 1
 """Goes up with every change of the file that a Motet before it could not read."""
@@ -37,10 +40,12 @@ _INFO = "backup.json"
 _DATABASE = ".db"
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 BLOBS = "blobs"
-_LAYOUTS = {JOURNAL: JOURNAL_LAYOUT, "deployments.db": DEPLOYMENTS_LAYOUT}
+_LAYOUTS = {JOURNAL: JOURNAL_LAYOUT, "deployments.db": DEPLOYMENTS_LAYOUT, STATE: STATE_LAYOUT}
 _ORDER = tuple(_LAYOUTS)
 """Databases that name what others have come first; those that are not here come after them."""
-_LEFT = frozenset({"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers", JOURNAL_ID})
+_LEFT = frozenset(
+    {"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers", JOURNAL_ID, STATE_LOCK}
+)
 """Of the processes that have the home now; and what is copied by itself."""
 _LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming", "blobs/.incoming", "blobs/.lock"})
 """Made again from what is copied, or half there."""

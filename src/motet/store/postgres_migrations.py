@@ -102,7 +102,27 @@ _SEAL = """
 CREATE TABLE motet.seal(only_one boolean PRIMARY KEY DEFAULT true CHECK(only_one), kept bytea NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES, _MEMBERS, _SEAL)
+_STATE = """
+CREATE TABLE motet.state_objects(
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- Compared by its bytes, whatever the database's language is: names of an environment are found by how they begin.
+    id text COLLATE "C" NOT NULL UNIQUE,
+    principal bigint NOT NULL,
+    made_at float8 NOT NULL,
+    entries bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE motet.dict_entries(
+    object bigint NOT NULL,
+    hash bytea NOT NULL,
+    name bytea NOT NULL,
+    value bytea NOT NULL,
+    PRIMARY KEY(object, hash)
+);
+ALTER TABLE motet.dict_entries ALTER COLUMN value SET STORAGE EXTERNAL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES, _MEMBERS, _SEAL, _STATE)
 """By number, from 1. The table `lease` and the function `fence` stay as they are: a server of an older release finds by them
 that it does not lead any more."""
 

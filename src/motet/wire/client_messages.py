@@ -1,7 +1,7 @@
 """The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Queues (`queue_messages.py`), operators (`operator_messages.py`), deployments (`deployment_messages.py`) and sandboxes
-(`sandbox_messages.py`) have requests of their own.
+Queues (`queue_messages.py`), dicts (`state_messages.py`), operators (`operator_messages.py`), deployments
+(`deployment_messages.py`) and sandboxes (`sandbox_messages.py`) have requests of their own.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from motet.wire.message import Message
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
 from motet.wire.sandbox_messages import SandboxReply, SandboxRequest
+from motet.wire.state_messages import StateReply, StateRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -202,6 +203,7 @@ RequestBody = (
     | c.ScheduleRequest
     | BuildImages
     | SandboxRequest
+    | StateRequest
 )
 
 
@@ -349,6 +351,7 @@ ReplyBody = (
     | c.ScheduleReply
     | ImagesBuilt
     | SandboxReply
+    | StateReply
     | Done
     | RequestFailed
 )

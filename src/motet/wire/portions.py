@@ -25,6 +25,7 @@ from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
 from motet.wire.sandbox_messages import FilesListed, SandboxesListed
 from motet.wire.schedule_messages import SchedulesListed
+from motet.wire.state_messages import EntriesListed, StateListed
 
 _LISTS: dict[type[Any], str] = {
     m.SubmitInputs: "inputs",
@@ -54,6 +55,8 @@ _LISTS: dict[type[Any], str] = {
     SandboxesListed: "views",
     FilesListed: "files",
     ItemsGot: "items",
+    EntriesListed: "entries",
+    StateListed: "views",
     Written: "lines",
 }
 """The list that grows with what users do. What else a message holds is small, or bounded where it is made."""

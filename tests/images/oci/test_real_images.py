@@ -362,7 +362,7 @@ def test_a_sandbox_runs_in_its_image_with_what_that_says_of_commands(programs: P
     )
     assert said == ["1\nbuilt\n", ["/srv/x", "/root", "b", "datalo", "24", "80"], "kept", False, "kept"]
     steps = [each["steps"][0].split()[0] for each in images_of(programs)]
-    assert sorted(steps) == ["from_registry", "run_commands", "snapshot_filesystem"]
+    assert sorted(steps) == ["debian_slim", "from_registry", "snapshot_filesystem"]
 
 
 def test_an_image_is_listed_and_let_go_of_when_nobody_uses_it(programs: Programs) -> None:

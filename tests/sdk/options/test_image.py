@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,10 @@ def test_containers_begin_where_the_steps_lead_one_after_the_other() -> None:
     assert IMAGE.workdir("/srv").workdir("/other").spec.workdir == "/other"
 
 
+def items() -> Iterator[int]:
+    yield 1
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -126,6 +130,7 @@ def test_containers_begin_where_the_steps_lead_one_after_the_other() -> None:
         lambda: IMAGE.pip_install(["a", None]),  # type: ignore[list-item]
         lambda: IMAGE.apt_install({"a": 1}),  # type: ignore[arg-type]
         lambda: IMAGE.run_function("prepare"),  # type: ignore[arg-type]
+        lambda: IMAGE.run_function(items),
         lambda: IMAGE.env({"A": 1}),  # type: ignore[dict-item]
         lambda: motet.Image.debian_slim(3.12),  # type: ignore[arg-type]
     ],

@@ -11,6 +11,8 @@ from motet.model.isolation import Limits
 _PERIOD = 100_000
 """Microseconds in which a container may use so much of a core."""
 _NAME = "motet"
+LEFT_AFTER = 120.0
+"""Seconds after which a group without processes belongs to nobody any more."""
 
 
 class ControlGroups:
@@ -43,6 +45,15 @@ class ControlGroups:
             group.remove()
             raise
         return group
+
+    def remove_left(self, now: float) -> None:
+        """Remove groups in which nothing runs, of backends that were killed before they could. `now`: wall clock. A group may
+        be empty because its container is about to start: those are younger."""
+        for place in set(self._places.values()):
+            for group in [*place.iterdir()]:
+                with contextlib.suppress(OSError):  # something runs there, or it is no group
+                    if now - group.stat().st_mtime > LEFT_AFTER:
+                        group.rmdir()
 
     def _limit(self, kind: str, directory: Path, limits: Limits) -> None:
         if kind == "memory":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class LimitKeeper:
         """Looked for when the first container has limits."""
         if self._found_groups is None:
             self._found_groups = ControlGroups()
+            self._found_groups.remove_left(time.time())
         return self._found_groups
 
     def admit(self, container_id: str, directory: Path, limits: Limits) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ class LimitKeeper:
         most, pid = limits.memory, container.pid
         if most is not None and pid is not None and not in_group and memory_of(pid) > most:
             return used_more(most, "memory")
-        if limits.disk is not None and disk_of(container.directory) > limits.disk:
+        if limits.disk is not None and disk_of(container.directory, pid) > limits.disk:
             return used_more(limits.disk, "disk")
         return None
 

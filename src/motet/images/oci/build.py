@@ -15,6 +15,7 @@ from pathlib import Path
 from motet.backends.oci.programs import BuildCall, EnginePrograms
 from motet.client.scratch import Scratch
 from motet.errors import ImageBuildError, ServiceError
+from motet.images.build_log import BuildLog, lines_of
 from motet.images.oci.context import fill, secret_files
 from motet.images.oci.stages import Stage
 
@@ -27,7 +28,7 @@ class BuildStop:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._is_told = False
 
     def now(self) -> None:
@@ -37,7 +38,7 @@ class BuildStop:
             if self._process is not None:
                 _end(self._process)
 
-    def follow(self, process: subprocess.Popen[str] | None) -> None:
+    def follow(self, process: subprocess.Popen[bytes] | None) -> None:
         """This one runs now; None: none does. Raises `ServiceError` if the build was to end meanwhile."""
         with self._lock:
             self._process = process
@@ -48,6 +49,7 @@ class BuildStop:
 
 
 _LAST_LINES = 20
+_LONGEST_SHOWN = 1000
 # "STEP 3/4: RUN ..." and "[2/2] STEP 3/4: ..." of podman and buildah, "#7 [3/4] RUN ..." of docker.
 _STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP (\d+)(?:/\d+)?: |^#\d+ \[(?:\S+ +)?(\d+)/\d+\] ")
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -101,34 +103,33 @@ def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[s
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=dict(env),
-            encoding="utf-8",
-            errors="backslashreplace",
             # Ctrl-C in a terminal is for whoever waits for the build, and says so.
             start_new_session=True,
         ) as process,
     ):
         assert process.stdout is not None
+        kept = BuildLog(file, told)
         try:
             stop.follow(process)
-            for written in process.stdout:
-                line = written.rstrip("\n")
+            for written in lines_of(process.stdout):
+                line = written.decode("utf-8", "backslashreplace")
                 if step := _STEP.match(line):
                     at = int(step.group(1) or step.group(2)) - 1
                     last.clear()
                 last.append(line)
-                file.write(written)
-                file.flush()
-                told(line)
+                kept.line(line)
         except BaseException:
             _end(process)
             raise
         code = process.wait()
+        if code:
+            kept.end("\n".join(["", *last, f"({command[0]} ended with status {code})"]))
     stop.follow(None)
     if code:
         raise _failure(command[0], code, stage, at, list(last), log)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """The program has children of its own, in its session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -136,7 +137,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _failure(program: str, code: int, stage: Stage, at: int, last: list[str], log: Path) -> ImageBuildError:
     origin = stage.instructions[min(at, len(stage.instructions) - 1)].origin
-    written = "\n".join(f"    {line}" for line in last)
+    written = "\n".join(f"    {line[:_LONGEST_SHOWN]}" for line in last)
     text = "\n".join(last)
     if code < 0:
         why = f"{program} was killed by signal {-code}; nothing is kept of that step, and the next build begins with it"

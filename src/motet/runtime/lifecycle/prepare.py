@@ -6,8 +6,11 @@ function are looked for: what the image has installed comes before Motet.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -26,7 +29,14 @@ def main(source: str, module: str, qualname: str, file: str, arguments: str = ""
     definition = ImportedDefinition(
         module=module, qualname=qualname, file=os.path.join(source, file), is_main=module == "__main__"
     )
-    load(FunctionSpec(name=qualname, app_name="", definition=definition)).methods[""](*args, **kwargs)
+    run(load(FunctionSpec(name=qualname, app_name="", definition=definition)).methods[""], args, kwargs)
+
+
+def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Call it, and see an async one through."""
+    returned = function(*args, **kwargs)
+    if inspect.iscoroutine(returned):
+        asyncio.run(returned)
 
 
 def _arguments(path: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Self
@@ -96,6 +97,11 @@ class Image(ImageOrigins, ImagePackages):
         """A function that prepares the image: it runs once, when that is built. `timeout`: seconds it may take."""
         if not callable(raw_f):
             raise InvalidError(f"Argument to Image.run_function must be a function, not {type_name(raw_f)}.")
+        if inspect.isgeneratorfunction(raw_f) or inspect.isasyncgenfunction(raw_f):
+            raise InvalidError(
+                f"Image.run_function: {raw_f.__qualname__} is a generator, and nobody would ask it for its items: give a "
+                "function that does the work and returns"
+            )
         without_volumes("run_function", volumes, network_file_systems)
         if not is_number(timeout) or timeout <= 0:
             raise InvalidError(f"Image.run_function: `timeout` must be a number of seconds above 0, got {timeout!r}")

@@ -14,6 +14,7 @@ from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
 from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
+from motet.wire import state_messages as t
 from motet.wire.image_messages import BuildImages
 
 DEEDS: dict[type[Any], str] = {
@@ -26,6 +27,11 @@ DEEDS: dict[type[Any], str] = {
     q.PutItems: "putting items into a queue",
     q.GetItems: "getting items from a queue",
     q.ViewQueue: "looking at a queue",
+    **dict.fromkeys((t.GetEntry, t.ListEntries, t.ViewDict), "reading a dict"),
+    **dict.fromkeys((t.PutEntries, t.PopEntry), "changing a dict"),
+    t.MakeState: "making a dict",
+    t.RemoveState: "deleting a dict",
+    t.ListState: "looking at dicts",
     x.CreateSandbox: "creating a sandbox",
     **dict.fromkeys((x.FindSandbox, x.ListSandboxes), "looking at sandboxes"),
     x.TagSandbox: "changing a sandbox's tags",

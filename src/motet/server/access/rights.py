@@ -20,6 +20,7 @@ from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
 from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
+from motet.wire import state_messages as t
 from motet.wire.hello import Hello
 from motet.wire.image_messages import BuildImages
 
@@ -69,6 +70,15 @@ NEEDED: dict[type[Any], Right] = {
     q.PutItems: CALL,
     q.GetItems: CALL,
     q.ViewQueue: CALL,
+    # Shared state: what has a name is its principal's, and an operator's.
+    t.GetEntry: CALL | OPERATE,
+    t.PutEntries: CALL,
+    t.PopEntry: CALL,
+    t.ListEntries: CALL | OPERATE,
+    t.ViewDict: CALL | OPERATE,
+    t.MakeState: CALL,
+    t.RemoveState: CALL | OPERATE,
+    t.ListState: CALL | LOOK,
     # Sandboxes: those of others are for operators.
     x.CreateSandbox: CALL,
     x.FindSandbox: CALL | LOOK,

@@ -28,6 +28,7 @@ from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
 from motet.server.peers import Peer
 from motet.server.sandboxes.sandbox_requests import SandboxAsker
+from motet.server.state.shared_state import StateAsker
 from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
@@ -114,6 +115,9 @@ class ClientSession:
         asker = SandboxAsker(self.principal, self._by, lambda app_id: self._lifetimes.check_owner(app_id, self._by))
         for kind, asked in parts.sandboxes.answers.items():
             self._requests[kind] = self._later(asked, asker)
+        of_state = StateAsker(self.principal, self._by, self._turnstile.check_stored)
+        for kind, shared in parts.state.answers.items():
+            self._requests[kind] = self._later(shared, of_state)
 
     def _later(self, found: Callable[[Any, A], Coroutine[Any, Any, m.ReplyBody]], by: A) -> Handle:
         return lambda request_id, body: self._pending.add(request_id, body, found(body, by))

@@ -18,6 +18,7 @@ from motet.server.deployments.names import Names
 from motet.server.driver import Driver
 from motet.server.operations import Operations
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
+from motet.server.state.shared_state import NO_STATE, SharedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,4 @@ class SharedParts:
     """Is told of outcomes that their callers have; None: nobody keeps them until then."""
     again_until: float = 0.0
     """The moment until which clients may say again what a server before this one had accepted."""
+    state: SharedState = NO_STATE
