@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,12 @@ def doubled(data: bytes, until: str = "") -> bytes:
     while until and not os.path.exists(until):
         time.sleep(0.02)
     return data + data
+
+@app.function()
+def sized(data: bytes, fixed: str) -> int:
+    if not os.path.exists(fixed):
+        raise ValueError(f"{len(data)} are too many")
+    return len(data)
 """
 
 CALLER = """
@@ -45,24 +51,11 @@ else:
 """
 
 
-BROKEN = """
-import os
-import motet
-
-app = motet.App("broken")
-
-@app.function()
-def sized(data: bytes, fixed: str) -> int:
-    if not os.path.exists(fixed):
-        raise ValueError(f"{len(data)} are too many")
-    return len(data)
-"""
-
 BREAKING = """
 import sys
 import motet
 
-call = motet.Function.from_name("broken", "sized").spawn(bytes(400_000), sys.argv[1])
+call = motet.Function.from_name("large", "sized").spawn(bytes(400_000), sys.argv[1])
 print(call.object_id)
 try:
     call.get(timeout=60)
@@ -75,6 +68,7 @@ except ValueError as error:
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "deployed.py").write_text(PROGRAM)
     (tmp_path / "caller.py").write_text(CALLER)
+    (tmp_path / "breaking.py").write_text(BREAKING)
     return tmp_path
 
 
@@ -92,44 +86,46 @@ def test_they_outlive_a_server_that_is_killed_and_one_that_is_gone_fails_its_inp
         first, second, third = server.lines("caller.py", "get", *calls, cwd=directory)
         assert (first, third) == ("True", "True")
         assert f"the blob with the arguments of input 0 of {calls[1]} is gone" in second
-        server.motet("call", "delete", "--yes", calls[0], cwd=directory)
+        failed, said = server.lines("breaking.py", str(directory / "fixed"), cwd=directory)
+        assert said == "400000 are too many"
+        again = run_again(server, input_of(failed), 1)
+        assert "400000 are too many" in again
+        others = failed, next(word for word in again.split() if word.startswith("fc-"))
+        assert all((blobs / each).exists() for each in others), "to be run again"
+        server.motet("call", "delete", "--yes", calls[0], *others, cwd=directory)
         # Arguments go when their outcome has been kept, which is told first.
         wait_until(lambda: [path.parent.name for path in blobs.glob("*/*")] == [calls[2]])
 
 
-@pytest.fixture(params=["home", pytest.param("bucket", marks=pytest.mark.nightly)])
-def blobs(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Where a server keeps large arguments, as its environment has it."""
-    if request.param == "home":
-        yield {}
-        return
-    if reason := missing():
-        pytest.skip(reason)
-    with moto_server() as objects:
-        objects.make_bucket("large")
-        yield {"MOTET_BLOBS": objects.url("large")}
-
-
-def test_large_arguments_of_what_failed_are_run_again_by_this_server_and_the_next_until_the_call_is_deleted(
-    tmp_path: Path, blobs: dict[str, str]
+@pytest.mark.nightly
+@pytest.mark.parametrize("place", ["home", "bucket"])
+def test_large_arguments_of_what_failed_are_run_again_by_the_next_server_until_the_call_is_deleted(
+    directory: Path, place: str
 ) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN)
-    (tmp_path / "caller.py").write_text(BREAKING)
-    home, fixed = tmp_path / "home", tmp_path / "fixed"
-    with standing_server(home, env=blobs) as server:
-        server.motet("deploy", "broken.py", cwd=tmp_path)
-        call_id, said = server.lines("caller.py", str(fixed), cwd=tmp_path)
-        assert said == "400000 are too many"
-        input_id = "in-" + call_id.removeprefix("fc-") + "-0"
-        assert "400000 are too many" in run_again(server, input_id, 1)
-    fixed.touch()
-    with standing_server(home, env=blobs) as server:
-        assert run_again(server, input_id, 0, **blobs) == "400000\n"
-        assert run_again(server, input_id, 0, "--local", **blobs) == "400000\n"
-        server.motet("call", "delete", "--yes", call_id, cwd=tmp_path)
-        assert "is known" in run_again(server, input_id, 1)
-        if not blobs:  # that of the call which failed again is there
-            assert [path.name for path in (home / "server" / "blobs" / "home").iterdir()] != [call_id]
+    home, fixed = directory / "home", directory / "fixed"
+    with contextlib.ExitStack() as stack:
+        blobs: dict[str, str] = {}
+        if place == "bucket":
+            if reason := missing():
+                pytest.skip(reason)
+            objects = stack.enter_context(moto_server())
+            objects.make_bucket("large")
+            blobs = {"MOTET_BLOBS": objects.url("large")}
+        with standing_server(home, env=blobs) as server:
+            server.motet("deploy", "deployed.py", cwd=directory)
+            call_id, _ = server.lines("breaking.py", str(fixed), cwd=directory)
+        fixed.touch()
+        with standing_server(home, env=blobs) as server:
+            assert run_again(server, input_of(call_id), 0, **blobs) == "400000\n"
+            assert run_again(server, input_of(call_id), 0, "--local", **blobs) == "400000\n"
+            if blobs:
+                assert "set MOTET_BLOBS to where it was" in run_again(server, input_of(call_id), 1)
+            server.motet("call", "delete", "--yes", call_id, cwd=directory)
+            assert "is known" in run_again(server, input_of(call_id), 1)
+
+
+def input_of(call_id: str) -> str:
+    return "in-" + call_id.removeprefix("fc-") + "-0"
 
 
 def run_again(server: StandingServer, input_id: str, status: int, *options: str, **env: str) -> str:

@@ -20,7 +20,7 @@ from motet.cli.servers import STOP_TIMEOUT, LiveServer
 from motet.cli.summary import count, seconds
 from motet.cli.terminal import console, tell
 from motet.client.new_ids import new_call_id
-from motet.errors import InvalidError, NotFoundError, PermissionDeniedError, ResourceExhaustedError
+from motet.errors import InvalidError, NotFoundError, PermissionDeniedError, ResourceExhaustedError, ServiceError
 from motet.model.ids import checked_id, split_input_id
 from motet.model.ids import input_id as input_id_of
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
@@ -124,7 +124,7 @@ def _run_all(found: Known, failed: list[InputRecord], *, yes: bool) -> int:
         failed_input = input_id_of(record.call_id, record.index)
         try:
             _run_there(found, failed_input, call_id)
-        except (NotFoundError, InvalidError, ResourceExhaustedError) as error:
+        except (NotFoundError, InvalidError, ResourceExhaustedError, ServiceError) as error:
             problems[failed_input] = str(error)
         else:
             tell(f"{failed_input} {call_id}")

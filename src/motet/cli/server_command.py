@@ -175,7 +175,9 @@ def _tell_status(found: StatusViewed, address: str) -> None:
     if found.certificate_expires_at is not None:
         tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
     if found.term:
-        tell(f"leads with term {found.term}, lease {found.lease:g} s; {len(found.members)} servers share its database:")
+        tell(
+            f"leads with term {found.term}, lease {found.lease:g} s; {count(len(found.members), 'server')} of its database:"
+        )
         for each in found.members:
             does = f"leads (term {each.term})" if each.term == found.term else "has led" if each.term else "stands by"
             where = f" at {each.address}" if each.address else ""

@@ -32,6 +32,11 @@ def area_of_home(directory: Path) -> str:
         raise ServiceError(f"cannot read or write {path}, which says which blobs are this server's: {error}") from error
 
 
+def has_area(directory: Path) -> bool:
+    """Whether the server of this directory has, or had, blobs elsewhere."""
+    return (directory / AREA_FILE).exists()
+
+
 def _read(path: Path) -> str:
     """The area that this file names; "": there is none, or it is a copy of another home's."""
     try:

@@ -17,12 +17,21 @@ class BlobPlaces:
     """`home`: the directory in the server's home, which is its alone. `elsewhere`: what several may share, each with an `area`
     of its own; new blobs go there, if it is given. Without either, nothing is kept as a blob."""
 
-    def __init__(self, home: BlobStore | None = None, elsewhere: BlobStore | None = None, area: str = "") -> None:
+    def __init__(
+        self,
+        home: BlobStore | None = None,
+        elsewhere: BlobStore | None = None,
+        area: str = "",
+        *,
+        had_others: bool = False,
+    ) -> None:
+        """`had_others`: blobs may lie where new ones went before, which this does not know."""
         self._home = home
         self._elsewhere = elsewhere
         self.area = HOME_AREA if elsewhere is None else area
         """Of new blobs."""
         self._writes = home if elsewhere is None else elsewhere
+        self.had_others = had_others
 
     @property
     def is_any(self) -> bool:
@@ -65,6 +74,11 @@ class BlobPlaces:
         for area, store in self.own():
             if name is not None and name.area == area:
                 store.delete([str(name)])
+
+    def reaches(self, stored: StoredPayload) -> bool:
+        """Whether its place is known here."""
+        name = stored.name
+        return name is None or (self._home if name.area == HOME_AREA else self._elsewhere) is not None
 
     def erase_call(self, call_id: str) -> None:
         """Have all go that belong to a call. Raises `ServiceError`."""

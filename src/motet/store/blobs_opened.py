@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from motet.errors import InvalidError
-from motet.store.blob_area import area_of_home
+from motet.store.blob_area import area_of_home, has_area
 from motet.store.blob_places import BlobPlaces
 from motet.store.blobs import BlobStore
 from motet.store.blobs_directory import BlobDirectory
@@ -16,7 +16,9 @@ def blobs_of_home(directory: Path, place: str) -> BlobPlaces:
     """Those of the server of this directory. New ones go elsewhere if `place` is given. Raises as `blobs_elsewhere` does, and
     `ServiceError`."""
     home = BlobDirectory(directory / "blobs")
-    return BlobPlaces(home, blobs_elsewhere(place), area_of_home(directory)) if place else BlobPlaces(home)
+    if place:
+        return BlobPlaces(home, blobs_elsewhere(place), area_of_home(directory))
+    return BlobPlaces(home, had_others=has_area(directory))
 
 
 def blobs_elsewhere(place: str) -> BlobStore:

@@ -87,6 +87,23 @@ def test_a_version_that_still_works_keeps_its_bundle() -> None:
     play(scene)
 
 
+def test_large_arguments_of_what_failed_go_when_that_is_asked() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        asked: list[tuple[bool, bool]] = []
+
+        async def sweep(dry_run: bool, failed_too: bool) -> Freed:
+            asked.append((dry_run, failed_too))
+            return Freed(2, 30)
+
+        pruning = Pruning(on.server._parts.deployments, None, sweep=sweep)
+        answer = pruning.answers[PruneHome]
+        assert await answer(PruneHome()) == HomePruned(0, 0, 2, 30)
+        await answer(PruneHome(dry_run=True, arguments=True))
+        assert asked == [(False, False), (True, True)]
+
+    play(scene)
+
+
 def test_a_server_that_keeps_none_prunes_none() -> None:
     async def scene(on: Stage, client: Client) -> None:
         assert await client.answer(PruneHome(5)) == HomePruned(0, 0)

@@ -207,7 +207,7 @@ def test_no_more_wait_than_may_and_an_address_that_cannot_be_told_is_said_once(
         on.end(index=1)
         await asyncio.sleep(1)
         assert len(on.posted) == MAX_WAITING * len(WAITS) + 1, "there is room again"
-        assert "1 failures wait" in on.hooks.problem
+        assert "1 failure waits" in on.hooks.problem
         await asyncio.sleep(WAITS[1])
         assert on.hooks.problem == ""
 

@@ -175,6 +175,23 @@ def test_what_was_missed_while_no_server_was_there_runs_once_or_not_as_set(misse
     in_world(scene, msgspec.structs.replace(HOURLY, missed=missed))
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_was_days_ahead_does_not_end_a_schedule(restarts: bool) -> None:
+    async def scene(world: World) -> None:
+        await asyncio.sleep(1.5 * 3600)
+        world.skew = 2 * 86400.0
+        await asyncio.sleep(3600)
+        before = len(world.spawned.calls)
+        world.skew = 0.0
+        if restarts:
+            await world.restart(1.0)
+        await asyncio.sleep(3 * 3600)
+        assert len(world.spawned.calls) == before + 3
+        assert (await world.view()).note == ""
+
+    in_world(scene)
+
+
 def test_a_server_that_ends_between_a_run_and_its_note_does_not_run_it_twice() -> None:
     async def scene(world: World) -> None:
         await asyncio.sleep(3601)

@@ -10,7 +10,7 @@ import pytest
 
 from motet.core.commands import SaveOutcomes
 from motet.core.events import InputsSubmitted
-from motet.errors import NotFoundError, ResourceExhaustedError, ServiceError
+from motet.errors import AlreadyExistsError, NotFoundError, ResourceExhaustedError, ServiceError
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients import spawned
@@ -216,6 +216,23 @@ def test_arguments_of_what_failed_stay_until_the_call_is_erased(kind: OutcomeKin
     play(scene)
 
 
+def test_who_runs_an_input_again_is_told_at_once_that_its_arguments_cannot_be_read() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG))
+        ((stored,),) = ([each.payload for each in event.inputs] for event in on.taken)
+        assert isinstance(stored, StoredPayload)
+        on.fail("fc-a")
+        await on.outcomes(client, "fc-a")
+        on.blobs.problem = "access denied"
+        began = asyncio.get_running_loop().time()
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        on.payloads.read_once(stored, found.set_result)
+        assert "access denied" in str(await found)
+        assert asyncio.get_running_loop().time() < began + 1
+
+    play(scene)
+
+
 def test_of_too_many_failed_arguments_the_oldest_go_and_all_when_that_is_asked() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         for number in range(8):  # 1,200 bytes
@@ -379,6 +396,35 @@ def test_inputs_that_are_said_again_while_they_are_written_run_once() -> None:
     play(scene)
 
 
+def test_who_spawns_with_a_key_that_is_taken_leaves_nothing() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        assert await on.once(client, "k", on.large("fc-a", BIG)) == m.CallSpawned("fc-a")
+        before = on.names, on.calls.kept_for(1), on.payloads._ahead.size
+        assert await on.once(client, "k", on.large("fc-b", BIG)) == m.CallSpawned("fc-a")
+        assert isinstance(await on.once(client, "k", on.large("fc-c", BIGGER)), AlreadyExistsError)
+        await on.settle()
+        assert (on.names, on.calls.kept_for(1), on.payloads._ahead.size) == before
+
+    play(scene)
+
+
+def test_who_says_again_what_has_ended_or_waits_leaves_nothing() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG, BIG))
+        on.finish("fc-a", b"small")
+        await on.outcomes(client, "fc-a")
+        await on.settle()
+        before = on.names, on.calls.kept_for(1), on.payloads._ahead.size
+        assert await on.spawn(client, on.large("fc-a", BIG, BIG, again=True)) == m.Done()
+        await on.settle()
+        assert (on.names, on.calls.kept_for(1), on.payloads._ahead.size) == before
+        assert await on.spawn(client, on.large("fc-a", BIG, BIG, BIG, again=True)) == m.Done()
+        assert len(on.names) == 2
+        assert [[each.index for each in event.inputs] for event in on.taken] == [[0, 1], [2]]
+
+    play(scene)
+
+
 def test_erased_calls_leave_no_blob() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         for call in ("fc-a", "fc-b"):
@@ -390,6 +436,27 @@ def test_erased_calls_leave_no_blob() -> None:
         on.blobs.problem = "no route"
         with pytest.raises(ServiceError, match="calls are erased, and large arguments or results of theirs are left"):
             await on.calls.erase(["fc-b"])
+
+    play(scene)
+
+
+def test_a_call_whose_result_lies_where_the_server_does_not_look_any_more_is_not_erased() -> None:
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", b"small", b"small"))
+        on.finish("fc-a", BIG, 1)
+        on.finish("fc-a", b"small")
+        await on.settle()
+        assert (await on.outcomes(client, "fc-a")).ended[0].payload == b"small"
+        on.payloads.places = BlobPlaces(None, had_others=True)
+        with pytest.raises(
+            ServiceError, match=r"nothing is erased: the blob with the result of input 1 of fc-a .*MOTET_BLOBS"
+        ):
+            await on.calls.erase(["fc-none", "fc-a"])
+        assert on.journal.call("fc-a")[1] == 2
+        assert len(on.names) == 1
+        on.payloads.places = BlobPlaces(on.blobs)
+        assert await on.calls.erase(["fc-a"])
+        assert on.names == []
 
     play(scene)
 

@@ -97,7 +97,9 @@ class FailureHooks:
     def problem(self) -> str:
         """What cannot be told now; "" if all can, as far as is known."""
         some = "; ".join(sorted(self._problems.values())[:3])
-        return f"{self._waiting.total()} failures wait to be told to on_failure addresses: {some}" if some else ""
+        count = self._waiting.total()
+        waiting = "1 failure waits" if count == 1 else f"{count} failures wait"
+        return f"{waiting} to be told to on_failure addresses: {some}" if some else ""
 
     def look(self) -> None:
         """Other versions may be here than before."""

@@ -16,7 +16,7 @@ import msgspec
 from motet.errors import Error, NotFoundError, ServiceError
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.schedule import ScheduleSpec, ScheduleView
-from motet.schedules.due import Due, ScheduleProgress, due, next_at
+from motet.schedules.due import AHEAD, Due, ScheduleProgress, due, next_at
 from motet.server.access.door import Principal
 from motet.server.access.rights import named_rights
 from motet.server.clock import Clock
@@ -137,11 +137,23 @@ class Schedules:
         for scheduled in self._all():
             if self._retry_at.get(scheduled.key, 0.0) > self._clock.now():
                 continue
+            await self._check_ahead(scheduled)
             found = due(scheduled.spec, self._progress(scheduled), self._clock.wall_now())
             if found is not None and not self._is_closing:
                 await self._do(scheduled, found)
         waits = [self._wait_of(scheduled) for scheduled in self._all()]
         return min(waits, default=None)
+
+    async def _check_ahead(self, scheduled: _Scheduled) -> None:
+        """Where the clock was far ahead, what has been done then is no measure: it goes on from now."""
+        kept, now = self._of(scheduled.key), self._clock.wall_now()
+        if kept.handled_at > now + AHEAD:
+            logger.warning(
+                "%s has run for a moment %.0f h from now, by a clock that was ahead: it goes on from now",
+                scheduled.shown,
+                (kept.handled_at - now) / 3600,
+            )
+            await self._keep(msgspec.structs.replace(kept, handled_at=now))
 
     def _wait_of(self, scheduled: _Scheduled) -> float:
         now = self._clock.wall_now()

@@ -3,13 +3,15 @@ these is a reference."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from motet.core.commands import SaveOutcomes
-from motet.errors import Error, ServiceError
+from motet.errors import Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import refusal
@@ -18,12 +20,22 @@ from motet.server.clock import Clock
 from motet.server.journal.durable_calls import DurableCalls
 from motet.server.journal.failed_arguments import FAILED, FailedArguments
 from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.kept_call import with_inputs
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.stored_bytes import StoredBytes
 from motet.store.base import CallStore
 from motet.store.blob_reference import IN_JOURNAL, StoredPayload, as_kept
+from motet.store.journal import Journal
 from motet.wire import report
-from motet.wire.client_messages import AwaitOutcomes, Outcomes, ReplyBody, RequestBody, RequestFailed, ViewCall
+from motet.wire.client_messages import (
+    AwaitOutcomes,
+    CallSpawned,
+    Outcomes,
+    ReplyBody,
+    RequestBody,
+    RequestFailed,
+    ViewCall,
+)
 
 
 class LargeCalls(DurableCalls):
@@ -47,7 +59,7 @@ class LargeCalls(DurableCalls):
         if not spawn.again and not any(is_large(each.payload) for each in spawn.event.inputs):
             return super().spawn(reader, request_id, spawn)  # as most do: it pays for no more than this look
 
-        def go_on() -> None:
+        def go_on(spawn: SpawnedInputs) -> None:
             self._with_references(
                 reader,
                 request_id,
@@ -56,10 +68,25 @@ class LargeCalls(DurableCalls):
             )
 
         if spawn.again:  # what is being written of it came before
-            self._payloads.when_written(spawn.event.call_id, go_on)
+            call_id = spawn.event.call_id
+            self._payloads.when_written(call_id, partial(self._new_of, reader, request_id, spawn, go_on))
         else:
-            go_on()
+            go_on(spawn)
         return None
+
+    def _new_of(
+        self, asker: Asker, request_id: int, spawn: SpawnedInputs, go_on: Callable[[SpawnedInputs], None]
+    ) -> None:
+        """Go on with those inputs that are not here: of others nothing is to be written."""
+        call_id, indices = spawn.event.call_id, [each.index for each in spawn.event.inputs]
+
+        def known(found: dict[int, bool] | Error) -> None:
+            if isinstance(found, Error):
+                self._reply(asker, request_id, found)
+            else:
+                go_on(with_inputs(spawn, [each for each in spawn.event.inputs if each.index not in found]))
+
+        self._keeper.ask(lambda journal: journal.known(call_id, indices), known)
 
     def spawn_all(self, asker: Asker, spawns: Sequence[tuple[int, SpawnedInputs]]) -> None:
         """See `SpawnedCalls`. Those with large arguments go by themselves: they are kept when these are."""
@@ -110,7 +137,7 @@ class LargeCalls(DurableCalls):
                 payloads.drop([it for index, it in by_index.items() if index not in mine])
 
             event = msgspec.structs.replace(spawn.event, inputs=inputs)
-            accept(_Witness(asker, request_id, refused), msgspec.structs.replace(spawn, event=event))
+            accept(_Witness(asker, request_id, call_id, refused), msgspec.structs.replace(spawn, event=event))
 
         payloads.keep_arguments(call_id, large, kept)
 
@@ -209,11 +236,42 @@ class LargeCalls(DurableCalls):
         return super().view(_Reader(asker, self._payloads), request_id, body, by)
 
     async def erase(self, call_ids: Sequence[str]) -> bool:
-        """See `SpawnedCalls`. What the journal has goes first."""
+        """See `SpawnedCalls`. What the journal has goes first, unless it names what cannot be reached: then nothing goes."""
+        if self._payloads.places.had_others:
+            await self._check_reached(call_ids)
         was_there = await super().erase(call_ids)
         self._failed.forget_calls(call_ids)
         await self._payloads.erase(call_ids)
         return was_there
+
+    async def _check_reached(self, call_ids: Sequence[str]) -> None:
+        """Raises `ServiceError` if a result of these calls lies where nothing can be erased."""
+        found: asyncio.Future[StoredPayload | Error | None] = asyncio.get_running_loop().create_future()
+        question = partial(_not_reached, call_ids=call_ids, reaches=self._payloads.places.reaches)
+        self._keeper.look(question, lambda it: None if found.done() else found.set_result(it))
+        lost = await found
+        if isinstance(lost, Error):
+            raise lost
+        if lost is not None and (name := lost.name) is not None:
+            raise ServiceError(
+                f"nothing is erased: {name.owner} is kept in a place that this server does not know any more (area "
+                f"{name.area}). Start it with MOTET_BLOBS set to where that was, and delete it then; or wait until it expires"
+            )
+
+
+def _not_reached(
+    journal: Journal, call_ids: Sequence[str], reaches: Callable[[StoredPayload], bool]
+) -> StoredPayload | None:
+    for call_id in call_ids:
+        with contextlib.suppress(NotFoundError):
+            for first in range(0, journal.call(call_id)[1], _LOOKED_AT):
+                for end in journal.outcomes(call_id, first, _LOOKED_AT):
+                    if isinstance(kept := as_kept(end.payload), StoredPayload) and not reaches(kept):
+                        return kept
+    return None
+
+
+_LOOKED_AT = 200
 
 
 class _Reader:
@@ -269,27 +327,32 @@ class _Reader:
 
 
 class _Witness:
-    """Who asks to spawn; `refused` is called if that is refused."""
+    """Who asks to spawn this call; `refused` is called if that is refused, or another call has its key."""
 
-    __slots__ = ("_asker", "_refused", "_request_id", "number", "principal")
+    __slots__ = ("_asker", "_call_id", "_refused", "_request_id", "number", "principal")
 
-    def __init__(self, asker: Asker, request_id: int, refused: Callable[[], None]) -> None:
+    def __init__(self, asker: Asker, request_id: int, call_id: str, refused: Callable[[], None]) -> None:
         self.number, self.principal = asker.number, asker.principal
         self._asker = asker
         self._request_id = request_id
+        self._call_id = call_id
         self._refused = refused
 
     def reply(self, request_id: int, body: ReplyBody) -> None:
         """See `Asker`."""
-        if request_id == self._request_id and isinstance(body, RequestFailed):
+        if request_id == self._request_id and self._is_refusal(body):
             self._refused()
         self._asker.reply(request_id, body)
 
     def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
         """See `Asker`."""
-        if any(request_id == self._request_id and isinstance(body, RequestFailed) for request_id, body in answers):
+        if any(request_id == self._request_id and self._is_refusal(body) for request_id, body in answers):
             self._refused()
         self._asker.reply_all(answers)
+
+    def _is_refusal(self, body: ReplyBody) -> bool:
+        is_other = isinstance(body, CallSpawned) and body.call_id != self._call_id
+        return is_other or isinstance(body, RequestFailed)
 
 
 def _like(command: SaveOutcomes, ended: list[InputEnd]) -> SaveOutcomes:

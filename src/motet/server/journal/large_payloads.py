@@ -235,6 +235,10 @@ class LargePayloads:
         else:
             self._read(stored, then, self._loop.time() + READ_SECONDS)
 
+    def read_once(self, stored: StoredPayload, then: Callable[[bytes | Error], None]) -> None:
+        """For who asks, and can ask again: it is not tried for long."""
+        self._do(self._readers, partial(self.places.get, stored), then)
+
     def result(self, stored: StoredPayload, then: Callable[[bytes | Error], None]) -> None:
         """For who asks. `then` is called at once if it is in memory."""
         if (data := self._recent.get(stored)) is not None:

@@ -202,7 +202,7 @@ class JournalRoom(CallsRoom):
         if (stored := large_arguments(record)) is None:
             return record.payload
         found: asyncio.Future[bytes | Error] = asyncio.get_running_loop().create_future()
-        self._payloads.arguments(stored, lambda it: None if found.done() else found.set_result(it))
+        self._payloads.read_once(stored, lambda it: None if found.done() else found.set_result(it))
         if isinstance(data := await found, Error):
             raise data
         return data
