@@ -19,6 +19,7 @@ from motet.backends.base import Backend, Launch, Reports
 from motet.client import family
 from motet.model.gpu import FoundGpus
 from motet.model.isolation import Isolation
+from motet.runtime.lifecycle.spares import SPARE_NAME
 from tests.backends.conftest import ENTRY, ProcessStage, template_env, wait_gone
 from tests.contracts.backend_contract import Act, BackendContract, RecordingReports, Session, in_loop
 
@@ -45,7 +46,8 @@ def agents_are_gone() -> Iterator[None]:
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child for child in found if Path(f"/proc/{child}/comm").read_text().strip() != SPARE_NAME]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

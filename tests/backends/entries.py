@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -90,6 +92,17 @@ def tell_surroundings() -> None:
                 "utc_offset": time.localtime(0).tm_gmtoff,
                 "handlers": [str(signal.getsignal(s)) for s in (signal.SIGTERM, signal.SIGCHLD)],
                 "threads": len(os.listdir("/proc/self/task")),
+                "user": [os.getresuid(), os.getresgid(), os.getgroups()],
+                "mask": os.umask(0o022),
+                "groups": Path("/proc/self/cgroup").read_text(),
+                "walls": [
+                    line
+                    for line in Path("/proc/self/status").read_text().splitlines()
+                    if line.startswith(("Cap", "NoNew", "Seccomp:"))
+                ],
+                "processes": resource.getrlimit(resource.RLIMIT_NPROC),
+                "name": Path("/proc/self/comm").read_text(),
+                "memory_score": Path("/proc/self/oom_score_adj").read_text(),
             }
         )
     )
@@ -165,6 +178,28 @@ def run_atexit() -> None:
     import atexit
 
     atexit.register(print, "left in order")
+
+
+def take_memory(size: int) -> None:
+    print(len(bytearray(b"x") * size))
+
+
+def print_file(path: str) -> None:
+    print(Path(path).read_text())
+
+
+def keep_files() -> None:
+    """Open some, and see whether what the template had open takes their numbers away from them."""
+    gc.enable()
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(30)]
+    gc.collect()
+    for file in files:
+        os.fstat(file)
+
+
+def reopen_streams() -> None:
+    with open("/dev/stdout", "w") as stdout, open("/dev/stderr", "w"):
+        stdout.write("reopened\n")
 
 
 def print_now() -> None:

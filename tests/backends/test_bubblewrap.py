@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from motet.backends import spares
 from motet.backends.base import NOT_STARTED, Launch
 from motet.backends.walls.levels import lacking
 from motet.model.isolation import Mount, Walls
@@ -49,7 +50,10 @@ def _below(pid: int) -> list[int]:
 
 @needs_bubblewrap
 @in_loop
-async def test_nothing_within_walls_is_left_when_the_container_is_killed(tmp_path: Path) -> None:
+async def test_nothing_within_walls_is_left_when_the_container_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spares, "QUIET", 3600.0)
     stage = WalledStage(tmp_path)
     async with Session(stage) as session:
         session.backend.start_nowait(stage.entry("ta-x", "spawn"))

@@ -16,6 +16,7 @@ import pytest
 import motet
 from motet.records.logs import LogLine
 from motet.records.queries import LogQuery
+from motet.runtime.lifecycle.spares import SPARE_NAME
 from motet.server.wiring import open_archive
 from tests.e2e.standing import standing_server
 
@@ -74,6 +75,8 @@ def _is_marked(entry: Path) -> bool:
     try:
         if MARK.encode() not in (entry / "environ").read_bytes():
             return False
+        if (entry / "comm").read_text().rstrip("\n") == SPARE_NAME:  # it belongs to its template
+            entry = entry.with_name(str(_parent(entry)))
         parent = _parent(entry)
         # A template is the child of the server's agent.
         return not _standing & {int(entry.name), parent, _parent(entry.with_name(str(parent)))}

@@ -43,6 +43,15 @@ def test_bundles_share_their_pieces(store: BundleDirectory) -> None:
     assert (one / "work/shop.py").stat().st_ino == (other / "lib/1/tools.py").stat().st_ino
 
 
+def test_what_a_backup_gives_back_is_readable_by_users_of_apps(store: BundleDirectory, tmp_path: Path) -> None:
+    tree = keep(store, SHOP)
+    digest = tree.name
+    for path in (tmp_path / "bundles/pieces").iterdir():
+        path.chmod(0o600)
+    again = BundleDirectory(tmp_path / "bundles", lambda: 1000.0).place(digest)
+    assert {path.stat().st_mode & 0o666 for path in again.rglob("*") if path.is_file()} == {0o444}
+
+
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "rename", "link", "chmod"])
 def test_what_is_interrupted_at_any_step_is_never_taken_for_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -20,6 +20,7 @@ import msgspec
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.spares import Kind, SpareKeeper, make_directory
 from motet.backends.starting import start_or_report
 from motet.backends.template_link import ENTRY, file_with
 from motet.backends.templates import LiveTemplate, Templates
@@ -94,6 +95,7 @@ class ProcessBackend:
         self._scratch: Path | None = None
         self._numbers = itertools.count(1)
         self._limits = LimitKeeper(self.kill_nowait)
+        self._spares = SpareKeeper(self._limits)
 
     def __repr__(self) -> str:
         return (
@@ -174,6 +176,7 @@ class ProcessBackend:
         self._closing = True
         if self._templates is not None:
             await self._templates.close()
+        self._spares.close()
         self._limits.close()
         if self._removals:
             await asyncio.wait(self._removals)
@@ -187,6 +190,9 @@ class ProcessBackend:
         asked = self._request(launch, template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
+            if os.geteuid() == 0 and (uid := launch.template.walls.uid) is not None:
+                for end in pipes.write_ends:  # programs open them anew, as /dev/stdout
+                    os.fchown(end, uid, uid)
         except OSError:
             if asked is not None:
                 self._withdraw(*asked)
@@ -201,19 +207,22 @@ class ProcessBackend:
     def _request(self, launch: Launch, template: LiveTemplate) -> tuple[Fork, int]:
         """What a template is asked for, and a descriptor of what is confided to the container. Raises `OSError`."""
         env = encoded_env(launch.env)
-        directory = template.directory / str(next(self._numbers))
         confided = file_with(encode_confided(Confided(launch.token, env)))
+        walls = launch.template.walls
+        spare = self._spares.take(Kind(template, walls, launch.limits))
+        directory = template.directory / str(next(self._numbers)) if spare is None else spare.directory
         request = Fork(
             *(launch.container_id, launch.address, "", {}, str(directory)),
-            *(launch.limits, launch.entry, launch.template.walls),
+            *(launch.limits, launch.entry, walls),
             python="" if template.spec.python else launch.template.python,
+            spare=0 if spare is None else spare.number,
         )
         try:
-            directory.mkdir()
-            if (user := launch.template.walls.own_user) is not None:
-                directory.chmod(0o700)
-                os.chown(directory, user, user)
-            joins = self._limits.admit(launch.container_id, directory, launch.limits)
+            if spare is None:
+                make_directory(directory, walls)
+            joins = self._limits.admit(
+                launch.container_id, directory, launch.limits, None if spare is None else spare.name
+            )
         except OSError:
             self._withdraw(request, confided)
             raise
@@ -228,6 +237,7 @@ class ProcessBackend:
     def _fork(self, container: _LiveContainer, request: Fork, confided: int) -> None:
         container.directory = Path(request.directory)
         container.template.link.send_nowait(request, (*container.pipes.write_ends, confided))
+        self._spares.has_started(Kind(container.template, request.walls, request.limits))
 
     def _fork_waiting(self, template: LiveTemplate, before: LiveTemplate) -> None:
         """What one template was to fork is forked from this one, which is ready, and may be the same."""
@@ -306,6 +316,7 @@ class ProcessBackend:
     def _template_ended(self, template: LiveTemplate, reason: str) -> None:
         """Containers die with their template, by the kernel's hand; what they started does not."""
         why = "was killed when the backend closed" if self._closing else f"was lost because {reason}"
+        self._spares.forget(template)
         lost = list(template.containers)
         for container_id in lost:
             if (pid := self._containers[container_id].pid) is not None:

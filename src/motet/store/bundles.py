@@ -36,6 +36,8 @@ CLAIM_SECONDS = 3600.0
 _SYNCING = 16
 _TOO_MANY_LINKS = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP)
 _WRITABLE = 0o222
+_READABLE = 0o444
+"""By everybody who gets here: users of apps are shown their own trees. What a backup gives back is root's alone at first."""
 _CACHE = "/__pycache__/"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -129,8 +131,9 @@ class BundleDirectory:
             return False
         file = status.st_dev, status.st_ino
         if self._known.get(file) != (status.st_ctime_ns, piece):
-            if status.st_mode & _WRITABLE:  # first: from here on nobody begins to write
-                os.chmod(path, stat.S_IMODE(status.st_mode) & ~_WRITABLE)
+            mode = stat.S_IMODE(status.st_mode)
+            if mode & _WRITABLE or mode & _READABLE != _READABLE:  # first: from here on nobody begins to write
+                os.chmod(path, mode & ~_WRITABLE | _READABLE)
                 status = os.lstat(path)
             if digest_of(Path(path).read_bytes()) != piece:
                 return False

@@ -37,6 +37,25 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     """Files of control groups, to write "0" to."""
     python: str = ""
     """The interpreter whose environment it enters, once it is within its walls; empty: the template's."""
+    spare: int = 0
+    """The number of the spare that is to become it, if that is still there; 0: none was made."""
+
+
+class MakeSpare(msgspec.Struct, array_like=True, tag="make_spare", frozen=True):
+    """Fork a process ahead, which stands within these walls and limits and waits to become a container. `directory` and `joins`
+    are those of the `Fork` that will ask for it by its number. A spare that cannot be made is not reported."""
+
+    number: int
+    directory: str
+    limits: Limits = NO_LIMITS
+    walls: Walls = Walls()
+    joins: tuple[str, ...] = ()
+
+
+class DropSpare(msgspec.Struct, array_like=True, tag="drop_spare", frozen=True):
+    """End a spare that nobody will ask for."""
+
+    number: int
 
 
 @hides_secrets
@@ -110,7 +129,7 @@ class Thawed(msgspec.Struct, array_like=True, tag="thawed", frozen=True):
     container_id: str
 
 
-TemplateRequest = Prepare | Fork | Kill
+TemplateRequest = Prepare | Fork | Kill | MakeSpare | DropSpare
 """What a backend tells a template."""
 TemplateReport = TemplateReady | CannotFork | Forked | Froze | Thawed | Exited
 """What a template tells its backend."""

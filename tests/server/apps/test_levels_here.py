@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from motet.backends.walls.levels import bubblewrap_lacks
 from motet.errors import ConnectionError, InvalidError, ServiceError
-from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, Resources
 from motet.model.image import ImageSpec
 from motet.model.isolation import Isolation
 from motet.model.oci_image import OciImage
@@ -52,6 +52,18 @@ def test_blocked_network_needs_walls_and_a_server_that_can_be_reached_through_th
     with pytest.raises(InvalidError, match=r"listens on TCP \(MOTET_LISTEN\)"):
         LevelsHere("bubblewrap", none_lacks, "tcp").settled(spec(block_network=True))
     assert LevelsHere("bubblewrap", none_lacks).settled(spec(block_network=True)).block_network
+
+
+def test_limit_of_disk_is_refused_where_nothing_keeps_it() -> None:
+    limited = replace(spec("oci"), resources=Resources(disk_mib=512))
+    with pytest.raises(InvalidError) as caught:
+        LevelsHere("process", none_lacks).settled(limited)
+    assert str(caught.value) == (
+        "f: ephemeral_disk=512 cannot be kept on the isolation level 'oci', where the engine bounds no disk: leave it out, or "
+        'give the function isolation="bubblewrap"'
+    )
+    kept = LevelsHere("process", none_lacks).settled(replace(limited, isolation="bubblewrap"))
+    assert kept.resources.disk_mib == 512
 
 
 def test_function_for_which_no_oci_image_was_built_is_refused_on_that_level() -> None:

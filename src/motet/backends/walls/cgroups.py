@@ -110,6 +110,11 @@ class ControlGroup:
         return tuple(str(directory / "cgroup.procs") for directory in self.directories)
 
     @property
+    def is_there(self) -> bool:
+        """Whether nobody has removed it."""
+        return all(directory.exists() for directory in self.directories)
+
+    @property
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has killed something in it for that."""
         directory = self.by_kind.get("memory")

@@ -39,6 +39,8 @@ class LimitKeeper:
         self._kill = kill
         self._found_groups: ControlGroups | None = groups
         self._containers: dict[str, _LimitedContainer] = {}
+        self._prepared: dict[str, ControlGroup | None] = {}
+        """Groups that wait for a container, by their names."""
         self._watching: asyncio.Task[None] | None = None
         self._left: list[ControlGroup] = []
         self._has_told = False
@@ -51,11 +53,30 @@ class LimitKeeper:
             self._found_groups.remove_left(time.time())
         return self._found_groups
 
-    def admit(self, container_id: str, directory: Path, limits: Limits) -> tuple[str, ...]:
-        """A container is to start; the files that it has to write "0" to before it takes anything. Raises `OSError`."""
+    def prepare(self, name: str, limits: Limits) -> tuple[str, ...]:
+        """A container with these limits may start later, in the group of this name; the files that it has to write "0" to.
+        Raises `OSError`."""
         if limits == Limits():
             return ()
-        group = self._groups.make(container_id, limits)
+        group = self._prepared[name] = self._groups.make(name, limits)
+        return () if group is None else group.joins
+
+    def give_up(self, name: str) -> None:
+        """No container starts in the group of this name."""
+        group = self._prepared.pop(name, None)
+        if group is not None and not group.remove():
+            self._left.append(group)
+
+    def admit(self, container_id: str, directory: Path, limits: Limits, prepared: str | None = None) -> tuple[str, ...]:
+        """A container is to start; the files that it has to write "0" to before it takes anything. `prepared`: the name of its
+        group, if that was made before. Raises `OSError`."""
+        if limits == Limits():
+            return ()
+        group = self._prepared.pop(prepared) if prepared is not None else self._groups.make(container_id, limits)
+        if (
+            prepared is not None and group is not None and not group.is_there
+        ):  # others take it for left behind once it is empty
+            group = self._groups.make(prepared, limits)
         self._containers[container_id] = _LimitedContainer(directory, limits, group)
         self._tell_what_is_not_kept(limits)
         if self._watching is None and self._is_watched(limits):

@@ -22,7 +22,7 @@ from motet.runtime.lifecycle import leaving
 from motet.runtime.walls.app_user import become_app_user
 from motet.runtime.walls.bubblewrap import TEMPORARY
 from motet.runtime.walls.enclosure import Enclosure, join
-from motet.wire.template import Fork, decode_confided
+from motet.wire.template import Fork, MakeSpare, decode_confided
 
 Entry = Callable[[Fork], int]
 """Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
@@ -48,7 +48,8 @@ class Beginning:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
     """What the child of a fork needs to become a container: the request, the descriptors of its streams and of what is confided
-    to it, the template's pid (0 where it cannot see that), where it begins, and the walls that it is within."""
+    to it, the template's pid (0 where it cannot see that), where it begins, and the walls that it is within. `is_settled`: it
+    was a spare, and has settled before."""
 
     fork: Fork
     stdout: int
@@ -57,6 +58,22 @@ class Birth:
     template: int
     beginning: Beginning
     enclosure: Enclosure | None = None
+    is_settled: bool = False
+
+
+def settle(
+    order: Fork | MakeSpare, template: int, beginning: Beginning, enclosure: Enclosure | None, keep: int | None = None
+) -> None:
+    """Be within the limits and walls that were ordered, in a session of its own. Of open files, stdin, stdout and stderr stay,
+    those of user code, and `keep`. Raises `OSError`."""
+    if enclosure is None:
+        join(order.joins)
+    _close_all_but({keep, *beginning.files})
+    if enclosure is not None:
+        enclosure.settle(order)
+    elif order.walls.own_user is not None and not beginning.is_prepared:
+        become_app_user(order.walls, order.directory)
+    _become_own_session(template)
 
 
 def live(birth: Birth) -> NoReturn:
@@ -64,14 +81,9 @@ def live(birth: Birth) -> NoReturn:
 
     def run() -> int:
         fork = _with_confided(birth)
-        if birth.enclosure is None:
-            join(fork.joins)
         _take_streams(birth)
-        if birth.enclosure is not None:
-            birth.enclosure.settle(fork)
-        elif fork.walls.own_user is not None and not birth.beginning.is_prepared:
-            become_app_user(fork.walls, fork.directory)
-        _become_own_session(birth.template)
+        if not birth.is_settled:
+            settle(birth.fork, birth.template, birth.beginning, birth.enclosure)
         for number, handler in birth.beginning.handlers:
             signal.signal(number, handler)
         _take_surroundings(fork)
@@ -103,17 +115,20 @@ def _with_confided(birth: Birth) -> Fork:
 
 
 def _take_streams(birth: Birth) -> None:
-    """Only stdin (/dev/null since the template started), stdout and stderr stay open; lines are written at once."""
-    os.dup2(birth.stdout, 1)
-    os.dup2(birth.stderr, 2)
+    """stdin is /dev/null since the template started. Lines are written at once."""
+    for number, stream in enumerate((birth.stdout, birth.stderr), 1):
+        os.dup2(stream, number)
+        os.close(stream)
+    if not birth.beginning.is_prepared:
+        write_lines()
+
+
+def _close_all_but(kept: set[int | None]) -> None:
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in birth.beginning.files:
+        if int(name) > 2 and int(name) not in kept:
             # The descriptor of the listing itself is in the list, and closed by now.
             with contextlib.suppress(OSError):
                 os.close(int(name))
-    if birth.beginning.is_prepared:
-        return
-    write_lines()
 
 
 def write_lines() -> None:

@@ -14,43 +14,41 @@ import select
 import shutil
 import signal
 import socket
-from array import array
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from motet.client import family
 from motet.client.scratch import remove_if_left
 from motet.model.isolation import Walls
 from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
+from motet.runtime.lifecycle.control_socket import ControlSocket
 from motet.runtime.lifecycle.entries import import_entry, named_entry
 from motet.runtime.lifecycle.environment import enter_environment, within_environment
 from motet.runtime.lifecycle.other_interpreter import in_interpreter
 from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
+from motet.runtime.lifecycle.spares import Spare, Spares, fork_spare, wait_as_spare, what_is_shown
+from motet.runtime.lifecycle.template_arguments import arguments_of_template
 from motet.runtime.processes import forked_child
 from motet.runtime.walls.app_user import become_app_user
 from motet.runtime.walls.enclosure import Enclosure
 from motet.runtime.walls.enclosures import Awaiting, Enclosures
-from motet.wire.framing import FrameReader
 from motet.wire.template import (
     CannotFork,
+    DropSpare,
     Exited,
     Fork,
     Forked,
     Froze,
     Kill,
+    MakeSpare,
     Prepare,
     TemplateReady,
-    TemplateReport,
-    TemplateRequest,
     Thawed,
-    decode_to_template,
-    frame,
 )
 
 CANNOT_FORK = 71
-LAST_REPORTS_TIMEOUT = 1.0
 LEFT_TIMEOUT = 2.0
 """Seconds that a process which was killed may take to let go of its files."""
 
@@ -68,31 +66,29 @@ class Template:
         preparation: Preparation,
         become: Callable[[Walls], None],
     ) -> None:
-        control.setblocking(False)
-        self._control = control
+        self._control = ControlSocket(control)
         self._wakeup = wakeup
         self._beginning = beginning
         self._preparation = preparation
         self._become = become
-        self._reader = FrameReader()
-        self._descriptors: deque[int] = deque()
-        self._outgoing = bytearray()
         self._containers: dict[int, str] = {}
         self._pids: dict[str, int] = {}
         self._frozen: set[int] = set()
         self._enclosures = Enclosures()
-        self._over = False
+        self._spares = Spares()
         self._ended_by_signal = False
 
     def end(self) -> None:
         """Make `serve` end, as the end of the control socket does. May be called by a signal handler."""
-        self._over = self._ended_by_signal = True
+        self._ended_by_signal = True
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ended_by_signal or self._control.is_over
 
     def lost_backend(self) -> bool:
         """Whether the backend's process seems to have ended; one that wants the template to end waits for that."""
-        poll = select.poll()
-        poll.register(self._control, 0)
-        return self._ended_by_signal or any(event & select.POLLHUP for _, event in poll.poll(0))
+        return self._ended_by_signal or self._control.is_hung_up()
 
     def serve(self) -> Birth | None:
         """Perform requests until the control socket ends; then all containers are gone, and None is returned.
@@ -100,19 +96,21 @@ class Template:
         Returns in every forked child, too, with the birth of its container. That unwinds the stack: no frame or object
         of the template stays in a container.
         """
-        while not self._over:
+        while not self._is_over:
             made = self._wait()
             self._note_frozen()
             self._reap()
             for ready in made:
                 if birth := self._fork_within(self._enclosures.take(ready)):
                     return birth
-            for request in self._requests():
+            for request in self._control.requests():
                 if isinstance(request, Kill):
                     self._kill(request)
                 elif isinstance(request, Prepare):
                     self._prepare(request)
-                elif birth := self._fork(request):
+                elif isinstance(request, DropSpare):
+                    self._drop_spare(request)
+                elif birth := self._make_spare(request) if isinstance(request, MakeSpare) else self._fork(request):
                     return birth
         self._end_containers()
         return None
@@ -121,60 +119,97 @@ class Template:
         """Until there is something to do. Which walls stand, or could not be made, is returned."""
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
-        poll.register(self._control, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        self._control.register(poll)
         enclosures = self._enclosures.ready
         for ready in enclosures:
             poll.register(ready, select.POLLIN)
         readable = [descriptor for descriptor, _ in poll.poll()]
         with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
-        self._send()
+        self._control.send()
         return [descriptor for descriptor in readable if descriptor in enclosures]
 
-    def _requests(self) -> list[TemplateRequest]:
-        space = socket.CMSG_SPACE(16 * array("i").itemsize)
-        try:
-            count, ancillary, flags, _ = self._control.recvmsg_into([self._reader.buffer()], space)
-        except BlockingIOError:
-            return []
-        except ConnectionResetError:
-            count, ancillary, flags = 0, [], 0
-        for _, _, data in ancillary:
-            self._descriptors.extend(array("i", data))
-        if flags & socket.MSG_CTRUNC:
-            raise RuntimeError("descriptors got lost on the control socket: the template has too many files open")
-        if not count:
-            self._over = True
-        return [decode_to_template(request) for request in self._reader.received(count)]
-
     def _prepare(self, request: Prepare) -> None:
-        streams = [self._descriptors.popleft() for _ in range(len(self._descriptors))]
+        streams = list(self._control.descriptors)
+        self._control.descriptors.clear()
         try:
             if request.walls.own_user is not None:
                 self._become(request.walls)
             self._beginning = self._preparation.prepare(request.preload, streams)
         except (CannotSnapshot, OSError) as error:
-            self._report(CannotFork(str(error)))
+            self._control.report(CannotFork(str(error)))
         else:
-            self._report(TemplateReady(self._preparation.has_failed))
+            self._control.report(TemplateReady(self._preparation.has_failed))
 
     def _fork(self, request: Fork) -> Birth | None:
-        descriptors = tuple(self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
+        descriptors = tuple(self._control.descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
+        if request.spare and self._has_spare_become(request, descriptors):
+            return None
         if request.walls.isolation != "bubblewrap":
             return self._fork_now(request, descriptors)
         try:
-            self._enclosures.begin(request, descriptors)
+            self._enclosures.begin(request, descriptors, descriptors[1])
         except OSError as error:
             self._could_not_fork(request, descriptors, error)
         return None
 
+    def _has_spare_become(self, request: Fork, descriptors: tuple[int, ...]) -> bool:
+        """Whether there is a spare for this container, or walls for one are being made."""
+        spare = self._spares.take(request.spare)
+        if spare is None:
+            return self._enclosures.use_spare(request, descriptors)
+        if not spare.is_current():
+            spare.end()
+            return False
+        self._has_forked(request, spare.pid, spare.enclosure)
+        spare.become(request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return True
+
+    def _make_spare(self, request: MakeSpare) -> Birth | None:
+        """That one cannot be made is told by the container that would have been it."""
+        with contextlib.suppress(OSError):
+            if request.walls.isolation != "bubblewrap":
+                return self._fork_spare(request)
+            with open(os.devnull, "wb") as nowhere:
+                self._enclosures.begin(request, (), nowhere.fileno())
+        return None
+
+    def _fork_spare(self, order: MakeSpare, enclosure: Enclosure | None = None) -> Birth | None:
+        shown = what_is_shown(order)
+        template = os.getpid() if enclosure is None else 0
+        ours, theirs = socket.socketpair()
+        with forked_child.that_are_containers():
+            pid, name = fork_spare(os.fork if enclosure is None else partial(enclosure.enter, order.joins))
+        if pid == 0:
+            ours.close()
+            self._control.forget()
+            return wait_as_spare(theirs, order, template, self._beginning, enclosure, name)
+        theirs.close()
+        self._spares.add(Spare(pid, ours.detach(), order, shown, enclosure))
+        return None
+
+    def _drop_spare(self, request: DropSpare) -> None:
+        if spare := self._spares.take(request.number):
+            spare.end()
+        elif awaiting := self._enclosures.take_spare(request.number):
+            awaiting.close()
+
     def _fork_within(self, awaiting: Awaiting) -> Birth | None:
         """Its walls stand, or could not be made: then bubblewrap has said why."""
-        fork, descriptors, enclosure = awaiting
+        order, descriptors, enclosure = awaiting
         if enclosure.is_made():
-            return self._fork_now(fork, descriptors, enclosure)
+            if isinstance(order, Fork):
+                return self._fork_now(order, descriptors, enclosure)
+            try:
+                return self._fork_spare(order, enclosure)
+            except OSError:
+                enclosure.end()
+                return None
         awaiting.close()
-        self._report(Exited(fork.container_id, CANNOT_FORK))
+        if isinstance(order, Fork):
+            self._control.report(Exited(order.container_id, CANNOT_FORK))
         return None
 
     def _fork_now(
@@ -193,8 +228,7 @@ class Template:
             return None
         if pid == 0:
             _wait_for_turn(*turn)
-            # `live` closes every descriptor; the socket object must not close that number a second time later.
-            self._control.detach()
+            self._control.forget()
             stdout, stderr, confided = descriptors
             return Birth(
                 fork=request,
@@ -205,20 +239,23 @@ class Template:
                 beginning=self._beginning,
                 enclosure=enclosure,
             )
-        self._containers[pid] = request.container_id
-        self._pids[request.container_id] = pid
-        if enclosure is not None:
-            self._enclosures.occupy(pid, enclosure)
-        self._report(Forked(request.container_id, pid))
+        self._has_forked(request, pid, enclosure)
         os.write(turn[1], b".")
         for descriptor in (*descriptors, *turn):
             os.close(descriptor)
         return None
 
+    def _has_forked(self, request: Fork, pid: int, enclosure: Enclosure | None) -> None:
+        self._containers[pid] = request.container_id
+        self._pids[request.container_id] = pid
+        if enclosure is not None:
+            self._enclosures.occupy(pid, enclosure)
+        self._control.report(Forked(request.container_id, pid))
+
     def _could_not_fork(self, request: Fork, descriptors: tuple[int, ...], error: OSError) -> None:
         with contextlib.suppress(OSError):
             os.write(descriptors[1], f"motet: the container could not be forked: {error}\n".encode())
-        self._report(Exited(request.container_id, CANNOT_FORK))
+        self._control.report(Exited(request.container_id, CANNOT_FORK))
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -228,7 +265,7 @@ class Template:
             family.kill(pid)
         elif awaiting := self._enclosures.take_container(request.container_id):
             awaiting.close()
-            self._report(Exited(request.container_id, -signal.SIGKILL))
+            self._control.report(Exited(request.container_id, -signal.SIGKILL))
 
     def _note_frozen(self) -> None:
         """Report the containers that were stopped by a signal, or go on: SIGCHLD tells of both."""
@@ -238,10 +275,10 @@ class Template:
             if container_id is not None and frozen != (pid in self._frozen):
                 if frozen:
                     self._frozen.add(pid)
-                    self._report(Froze(container_id))
+                    self._control.report(Froze(container_id))
                 else:
                     self._frozen.discard(pid)
-                    self._report(Thawed(container_id))
+                    self._control.report(Thawed(container_id))
 
     def _reap(self) -> None:
         """Collect the ended children, kill what they leave behind, then report them."""
@@ -250,46 +287,36 @@ class Template:
             if pid in self._containers:
                 family.kill(pid)
                 self._enclosures.vacate(pid)
+            self._spares.forget(pid)
             _, status = os.waitpid(pid, 0)
             self._enclosures.forget(pid)
             if container_id := self._containers.pop(pid, None):
                 del self._pids[container_id]
                 self._frozen.discard(pid)
-                ended.append(Exited(container_id, os.waitstatus_to_exitcode(status), self._over))
+                ended.append(Exited(container_id, os.waitstatus_to_exitcode(status), self._is_over))
             # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
             # child leaves is found when it ends in its turn.
             for orphan in family.children():
-                if orphan not in self._containers and orphan not in self._enclosures:
+                if not any(orphan in ours for ours in (self._containers, self._enclosures, self._spares)):
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(orphan, signal.SIGKILL)
         for report in ended:
-            self._report(report)
+            self._control.report(report)
 
     def _end_containers(self) -> None:
         for awaiting in self._enclosures.take_all():
             awaiting.close()
-            self._report(Exited(awaiting.fork.container_id, -signal.SIGKILL, with_template=True))
+            if isinstance(awaiting.order, Fork):
+                self._control.report(Exited(awaiting.order.container_id, -signal.SIGKILL, with_template=True))
+        for spare in self._spares.take_all():
+            spare.end()
         for pid in self._containers:
             family.kill(pid)
-        self._control.settimeout(LAST_REPORTS_TIMEOUT)
+        self._control.wait_for_reader()
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
                 self._reap()
-
-    def _report(self, message: TemplateReport) -> None:
-        self._outgoing += frame(message)
-        self._send()
-
-    def _send(self) -> None:
-        try:
-            while self._outgoing:
-                del self._outgoing[: self._control.send(self._outgoing)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            # The backend is gone, or (at the end) stuck. Nobody reads; reading the socket tells the loop.
-            self._outgoing.clear()
 
 
 def _wait_for_turn(turn: int, told: int) -> None:
@@ -297,20 +324,6 @@ def _wait_for_turn(turn: int, told: int) -> None:
     os.close(told)
     if not os.read(turn, 1):
         os._exit(CANNOT_FORK)  # the template was killed
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m motet.runtime.lifecycle.template")
-    parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to the backend")
-    parser.add_argument("--parent", type=int, required=True, help="pid of the backend's process")
-    parser.add_argument("--scratch", required=True, help="its own directory in the backend's, to remove at the end")
-    parser.add_argument("--left-behind", help="directory to remove if the backend's process was killed")
-    parser.add_argument("--entry", required=True, help="module:function that runs a container; tests give their own")
-    parser.add_argument("--runtime", help="where it has found Motet, if an environment is to be entered later")
-    parser.add_argument(
-        "--python", help="the interpreter of that environment, if it is to be entered before what is imported"
-    )
-    return parser.parse_args()
 
 
 def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
@@ -370,7 +383,7 @@ def _entry_of(birth: Birth, arguments: argparse.Namespace) -> Entry | None:
 
 def main() -> None:
     """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
-    arguments = _arguments()
+    arguments = arguments_of_template()
     entry = import_entry(arguments.entry)
     if birth := _serve(arguments, entry):
         if (own := _entry_of(birth, arguments)) is not None:

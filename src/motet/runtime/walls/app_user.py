@@ -14,7 +14,7 @@ from pathlib import Path
 from motet.model.isolation import Walls
 from motet.runtime.cpython.forking import last_error, libc
 from motet.runtime.walls.bubblewrap import interpreter, outermost
-from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, give_streams
+from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities
 
 _NEW_MOUNTS = 0x00020000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
@@ -27,7 +27,6 @@ def become_app_user(walls: Walls, *directories: str) -> None:
     of one thread. `directories`: its own. Raises `OSError`."""
     assert walls.own_user is not None
     show_what_is_shut((*directories, *interpreter(), *(mount.source for mount in walls.mounts)))
-    give_streams(walls.own_user)
     drop_bounding_set()
     become(walls.own_user)
     drop_capabilities()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -13,6 +14,8 @@ from motet.model.isolation import Walls, is_below
 TEMPORARY = "/tmp"
 """The container's own directory, as it sees it."""
 
+_OWN_DIRECTORY, _INFORMATION, _CALLS = "\0directory", "\0info", "\0calls"
+"""Words that no path is."""
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SETTINGS = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "nsswitch.conf", "hosts", "host.conf",
@@ -35,6 +38,17 @@ def bubblewrap_command(
     """The command up to what is to run within. `directory`: of the host, to be the container's own. `as_root`: this process may
     make namespaces without one for users. `info`, `calls`: descriptors where it tells of its processes, and of its filter of
     system calls."""
+    own = {_OWN_DIRECTORY: directory, _INFORMATION: str(info), _CALLS: str(calls)}
+    made = _command_of_walls(program, walls, as_root, identities(walls), tuple(_devices(walls)))
+    return [own.get(word, word) for word in made]
+
+
+@functools.lru_cache(maxsize=16)
+def _command_of_walls(
+    program: str, walls: Walls, as_root: bool, shown: tuple[tuple[int, int] | None, ...], devices: tuple[str, ...]
+) -> list[str]:
+    """With words that stand for what each container has of its own. `shown`: so that it is written anew when something else is
+    there."""
     command = [program, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "motet"]
     command += [] if as_root else ["--unshare-user"]
     command += [] if walls.network else ["--unshare-net"]
@@ -51,9 +65,9 @@ def bubblewrap_command(
     seen.words += ["--proc", "/proc", "--dev", "/dev"]
     if as_root:  # who is within is another user, and shared memory and semaphores are files there
         seen.words += ["--perms", "1777", "--tmpfs", "/dev/shm"]
-    for device in _devices(walls):
+    for device in devices:
         seen.words += ["--dev-bind", device, device]
-    seen.show(directory, TEMPORARY, writable=True)
+    seen.show(_OWN_DIRECTORY, TEMPORARY, writable=True)
     seen.words += ["--dir", "/var", "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
     for path in outermost(interpreter()):
         seen.show(path, path)
@@ -66,7 +80,7 @@ def bubblewrap_command(
     for mount in below:  # of what is hidden this much is to be seen
         seen.show(mount.source, mount.target, writable=mount.writable)
     seen.words += ["--remount-ro", "/"]
-    return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
+    return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", _INFORMATION, "--seccomp", _CALLS, "--"]
 
 
 class _FileSystem:
@@ -98,6 +112,21 @@ class _FileSystem:
 
     def _is_shown(self, path: str) -> bool:
         return next((shown for covered, shown in reversed(self._layers) if is_below(path, [covered])), False)
+
+
+def identities(walls: Walls) -> tuple[tuple[int, int] | None, ...]:
+    """Which files and directories of the host a process with these walls would be shown now. Walls that stand already show
+    neither what has replaced one of them since, nor what is new."""
+    own = () if walls.isolation != "bubblewrap" else (*_SYSTEM, *(f"/etc/{name}" for name in _SETTINGS), *walls.hidden)
+    return tuple(_identity(path) for path in (*own, *interpreter(), *(mount.source for mount in walls.mounts)))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def interpreter() -> Iterable[str]:

@@ -12,9 +12,9 @@ from motet.model.isolation import Walls
 from motet.runtime.cpython.forking import fork_for_parent
 from motet.runtime.walls.bubblewrap import TEMPORARY, bubblewrap, bubblewrap_command
 from motet.runtime.walls.namespaces import enter_namespaces
-from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls, give_streams
+from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls
 from motet.runtime.walls.syscall_filter import syscall_filter
-from motet.wire.template import Fork
+from motet.wire.template import Fork, MakeSpare
 
 _HOLDER = "/usr/bin/cat"
 """Runs within until its input ends, so that there is always a process there; what it repeats tells that all is ready."""
@@ -109,15 +109,14 @@ class Enclosure:
         os.close(tell)
         return 0
 
-    def settle(self, fork: Fork) -> None:
+    def settle(self, order: Fork | MakeSpare) -> None:
         """In the process within: keep nothing that leads out. Raises `OSError`."""
         os.chdir(TEMPORARY)
-        if fork.limits.pids is not None and not fork.joins:
+        if (most := order.limits.pids) is not None and not order.joins:
             # Of this user, in these walls' own namespace of users if there is one.
-            resource.setrlimit(resource.RLIMIT_NPROC, (fork.limits.pids, fork.limits.pids))
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         drop_bounding_set()
         if self._as_root and self._walls.uid is not None:
-            give_streams(self._walls.uid)
             become(self._walls.uid)
         drop_capabilities()
         forbid_calls(self._filter)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from motet.runtime.walls.enclosure import Enclosure
-from motet.wire.template import Fork
+from motet.wire.template import Fork, MakeSpare
 
 
 class Awaiting(NamedTuple):
-    """A container that is forked once its walls stand. `descriptors`: those that came with the request."""
+    """A container, or a spare for one, that is forked once its walls stand. `descriptors`: those that came with the request."""
 
-    fork: Fork
+    order: Fork | MakeSpare
     descriptors: tuple[int, ...]
     enclosure: Enclosure
 
@@ -42,11 +42,19 @@ class Enclosures:
         """Descriptors to wait for."""
         return tuple(self._awaiting)
 
-    def begin(self, fork: Fork, descriptors: tuple[int, ...]) -> None:
-        """Have walls made for a container. Raises `OSError`."""
-        enclosure = Enclosure(fork.walls, fork.directory, descriptors[1])
+    def begin(self, order: Fork | MakeSpare, descriptors: tuple[int, ...], stderr: int) -> None:
+        """Have walls made for a container, or for a spare. `stderr`: where bubblewrap says what is wrong. Raises `OSError`."""
+        enclosure = Enclosure(order.walls, order.directory, stderr)
         self._processes.add(enclosure.process)
-        self._awaiting[enclosure.ready] = Awaiting(fork, descriptors, enclosure)
+        self._awaiting[enclosure.ready] = Awaiting(order, descriptors, enclosure)
+
+    def use_spare(self, fork: Fork, descriptors: tuple[int, ...]) -> bool:
+        """The walls that are being made for this container's spare are its own; False if they are not being made."""
+        for ready, each in self._awaiting.items():
+            if isinstance(each.order, MakeSpare) and each.order.number == fork.spare:
+                self._awaiting[ready] = Awaiting(fork, descriptors, each.enclosure)
+                return True
+        return False
 
     def take(self, ready: int) -> Awaiting:
         """One of those that are waited for, which is done with, one way or the other."""
@@ -60,7 +68,14 @@ class Enclosures:
     def take_container(self, container_id: str) -> Awaiting | None:
         """The one for this container, which is not to be forked."""
         for ready, each in self._awaiting.items():
-            if each.fork.container_id == container_id:
+            if isinstance(each.order, Fork) and each.order.container_id == container_id:
+                return self._awaiting.pop(ready)
+        return None
+
+    def take_spare(self, number: int) -> Awaiting | None:
+        """The one for this spare, which is not to be forked."""
+        for ready, each in self._awaiting.items():
+            if isinstance(each.order, MakeSpare) and each.order.number == number:
                 return self._awaiting.pop(ready)
         return None
 

@@ -27,12 +27,6 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def give_streams(uid: int) -> None:
-    """Have stdout and stderr of this process be this user's: programs open them anew, as `/dev/stdout`. Raises `OSError`."""
-    for stream in (1, 2):
-        os.fchown(stream, uid, uid)
-
-
 def become(uid: int) -> None:
     """Be this user, in the group of the same number and in no other. Raises `OSError`."""
     os.setgroups([])

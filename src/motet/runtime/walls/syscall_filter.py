@@ -8,6 +8,7 @@ nothing: the kernel notes that these calls are allowed whatever their arguments.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
 
@@ -77,6 +78,7 @@ def knows_calls() -> bool:
     return os.uname().machine in _MACHINES
 
 
+@functools.cache
 def syscall_filter(machine: str | None = None) -> bytes:
     """The filter as the kernel reads it. Raises `OSError` on processors whose calls are not listed here."""
     machine = machine or os.uname().machine

@@ -33,6 +33,11 @@ class LevelsHere:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
         isolation = self.of(spec.name, spec.isolation, block_network=spec.block_network)
         image = spec.image
+        if isolation == "oci" and (disk := spec.resources.disk_mib) is not None:
+            raise InvalidError(
+                f"{spec.name}: ephemeral_disk={disk} cannot be kept on the isolation level 'oci', where the engine bounds no "
+                'disk: leave it out, or give the function isolation="bubblewrap"'
+            )
         if isolation == "oci" and image.oci is None:
             raise InvalidError(
                 f"{spec.name} is to run on the isolation level 'oci', and no OCI image was built for it when its app started: "
