@@ -102,7 +102,7 @@ def play(directory: Path, scene: Callable[[Scene], Awaitable[None]], **options: 
 def test_it_starts_what_it_is_told_answers_questions_and_tells_what_became_of_it(tmp_path: Path) -> None:
     async def scene(on: Scene) -> None:
         server, joins = await on.joined()
-        assert (joins.host, joins.holds) == (HostSpec(host_id="box"), ())
+        assert (joins.host, joins.holds) == (HostSpec(host_id="box", bundles=f"{tmp_path}/bundles/trees"), ())
         server.say(m.StartHosted("ta-1", "credential", {b"A": b"1"}, paths=(str(tmp_path),)), m.AskHost(7))
         assert await server.hear() == m.HostAnswers(7)
         (launch,) = on.backend.launches

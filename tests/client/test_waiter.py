@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
+import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from motet.client.waiter import Waiter
+
+PATIENCE = 30.0
 
 
 def test_a_value_that_is_there_is_not_waited_for() -> None:
@@ -109,3 +114,27 @@ def test_a_task_that_no_longer_waits_does_not_keep_the_others_from_waking() -> N
         return await tasks[1]
 
     assert asyncio.run(main()) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_signal_that_does_not_wake_the_main_thread_is_handled_while_that_waits() -> None:
+    waiter: Waiter[str] = Waiter(PATIENCE)
+    main = threading.get_ident()
+    assert main == threading.main_thread().ident, "handlers run there"
+
+    def signal_this_thread() -> None:
+        seen = 0
+        while seen < 5:  # it waits, and has done so for some turns of the interpreter
+            frame = sys._current_frames()[main]
+            seen = seen + 1 if frame.f_code is Waiter._acquire.__code__ else 0
+            os.sched_yield()
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
+
+    usual = signal.signal(signal.SIGUSR2, lambda *_: waiter.set("handled"))
+    other = threading.Thread(target=signal_this_thread)
+    other.start()
+    try:
+        assert waiter.wait() == "handled"
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR2, usual)

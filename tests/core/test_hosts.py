@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from motet.core.commands import FindGpus
 from motet.core.host import HostLimits
 from motet.core.placement import Need, Room, may_ever_have, place
-from motet.model.function import Resources
+from motet.model.function import FunctionSpec, Resources
 from motet.model.gpu import Gpu, GpuRequest
 from motet.model.host import OWN_HOST, HostSpec
 from motet.testing.playbook import Playbook
@@ -72,6 +72,10 @@ def need(cpu: float | None = None, memory_mib: int | None = None, gpu: tuple[str
         (need(1), [room("a", cpu=4, containers=1, weight=1), room("b", cpu=4, containers=2, weight=2)], "b"),
         (need(), [room("a", cpu=2, containers=2, weight=2), room("b", cpu=2, containers=1, weight=1)], "b"),
         (need(), [room("a", cpu=2, containers=4, weight=4), room("b", cpu=2, containers=2, weight=2)], "b"),
+        # Source that cannot be had there, or has no room.
+        (need(bundle="b1"), [room("a"), room("b", bundles="/b")], "b"),
+        (need(bundle="b1"), [room("a", bundles="/b", without={"b1": "full"}), room("b", bundles="/b")], "b"),
+        (need(bundle="b1"), [room(OWN_HOST)], OWN_HOST),
         # Spread: fewest of the function, then the least busy.
         (need(where="spread"), [room("a", cpu=4, containers=1, alike=1, weight=1), room("b", cpu=4)], "b"),
         (
@@ -205,6 +209,43 @@ def test_what_needs_the_servers_own_machine_waits_for_that_and_goes_to_no_other(
         )
         play >> ready(1) << deliver(1, "a0#1")
         play >> finished(1, 1) << deliver(1, "a1#2") << send("a", 0)
+
+
+def test_who_waits_because_no_host_has_room_for_its_source_is_told_which_and_how_much() -> None:
+    with Playbook(limits=HostLimits(own=False)) as play:
+        play >> host("a", bundles="/b", without={"b1": "bundle b1 lacks 900 MiB here, and 20 MiB are free in /b"})
+        play >> replace(function("f"), bundle="b1")
+        play >> submit("a", 1)
+        assert shortage(play) == (
+            "waiting for a container: host a has no room for its source: "
+            "bundle b1 lacks 900 MiB here, and 20 MiB are free in /b"
+        )
+        play >> host_changed("a", bundles="/b") << start(1, host="a")
+
+
+def test_what_a_function_asks_of_its_host_is_looked_for_also_where_no_host_has_joined() -> None:
+    with Playbook() as play:
+        play >> replace(function("f"), spec=asking(custom=(("ssd", 1.0),), labels=(("zone", "a"),)))
+        play >> submit("a", 2)
+        assert shortage(play) == (
+            "waiting for 1 x ssd, the label zone=a: no host has that (1 host; motet host list shows what they have). Ask for "
+            "less, or have a host join that has it"
+        )
+        play >> host("a", resources={"ssd": 1}, labels={"zone": "b"})
+        play >> host("b", resources={"ssd": 1}, labels={"zone": "a"}) << start(1, host="b")
+        assert "taken on 1 of 3 hosts" in shortage(play)
+
+
+def test_containers_are_spread_where_that_is_asked_for() -> None:
+    with Playbook(limits=HostLimits(own=False)) as play:
+        play >> host("a", cpu=8)
+        play >> host("b", cpu=8)
+        play >> replace(function("f"), spec=asking(placement="spread"))
+        play >> submit("a", 2) << start(1, host="a") << start(2, host="b")
+
+
+def asking(**of_host: object) -> FunctionSpec:
+    return replace(function("f").spec, resources=Resources(**of_host))  # type: ignore[arg-type]
 
 
 def test_gpus_of_hosts_are_given_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def where(x: int) -> tuple[int, int]:
 if __name__ == "__main__":
     with motet.enable_output(), app.run():
         for x, by in where.map(range(8)):
-            print(x, by)
+            sys.stdout.write(f"{x} {by}\\n")  # in one piece: lines of containers are printed meanwhile
 """
 
 
@@ -131,9 +132,60 @@ def test_inputs_run_on_a_host_that_has_joined_and_elsewhere_when_it_dies(cluster
     assert all(f"input {x} runs" in out + err for x in range(8)), (out, err)
 
 
-def test_a_host_that_is_to_go_says_so_and_is_gone(cluster: Cluster) -> None:
-    agent = cluster.agent("--name", "leaves")
+SHOP = """
+import pathlib
+import motet
+import shop_parts
+
+app = motet.App("shop")
+
+
+@app.function(min_containers=2, max_containers=2)
+def price(x: int) -> tuple[int, str, str, str]:
+    import shop_parts.later
+
+    here = pathlib.Path(shop_parts.__file__)
+    return x * shop_parts.later.EACH, (here.parent / "data.txt").read_text(), str(here), str(pathlib.Path.cwd())
+"""
+
+CALL = """
+import motet
+price = motet.Function.from_name("shop", "price")
+found = set()
+while len(found) < 2:
+    found |= {tuple(it[1:]) for it in price.map(range(20))}
+print(*sorted(" ".join(it) for it in found), sep="\\n")
+"""
+
+
+def test_a_deployed_app_runs_on_a_host_with_its_source_and_one_that_is_to_go_says_so(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    agent = cluster.agent("--name", "leaves", MOTET_HOME=str(tmp_path / "elsewhere"))
     wait_joined(agent)
+    source = tmp_path / "source"
+    (source / "shop_parts").mkdir(parents=True)
+    (source / "shop.py").write_text(SHOP)
+    (source / "shop_parts" / "__init__.py").touch()
+    (source / "shop_parts" / "later.py").write_text("EACH = 10")
+    (source / "shop_parts" / "data.txt").write_text("data")
+    cluster.server.motet("deploy", "shop.py", cwd=source)
+    shutil.rmtree(source)
+    done = subprocess.run(
+        [sys.executable, "-c", CALL],
+        env=cluster.server.client_env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (there, here) = sorted((line.split() for line in done.stdout.splitlines()), key=lambda it: "/hosts/" not in it[1])
+    assert (there[0], here[0]) == ("data", "data")
+    assert there[1].startswith(f"{tmp_path}/elsewhere/hosts/0/trees/"), there
+    assert there[2] == str(Path(there[1]).parent.parent)
+    assert here[1].startswith(f"{cluster.server.home}/server/bundles/"), here
+    cluster.server.motet("app", "stop", "shop", "--yes")
     agent.send_signal(signal.SIGTERM)
     assert agent.communicate(timeout=PATIENCE)[1].endswith("The host has left.\n")
     assert agent.returncode == 0

@@ -29,6 +29,7 @@ from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInput
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import Finished, ToControl, ToExecutor
 from motet.wire.framing import LENGTH
+from motet.wire.host_messages import HostWillNeed, WantBundle, WantPieces
 from motet.wire.sandbox_messages import ToSandbox
 
 DECODERS = {
@@ -90,6 +91,8 @@ def _bounded(of: Any, bounds: msgspec.Meta) -> st.SearchStrategy[Any]:
         return st.integers(int(bounds.ge or 0), int(bounds.le or 0))
     if of is float:
         return st.floats(bounds.ge, bounds.le)
+    if of is str and bounds.pattern:  # that of digests
+        return st.just("0f" * 32)
     return _value(of)  # nothing that is drawn here is too long
 
 
@@ -112,6 +115,9 @@ BY_TYPE: dict[Any, Any] = {
     LogQuery: LogQuery(call_id="fc-1", search="a word", sources=("stderr",), since=1.0, after=7),
     BundleFile: BundleFile("work/shop.py", "0f" * 32, 5, True),
     Piece: Piece("0f" * 32, b"abc", True),
+    WantBundle: WantBundle("0f" * 32),
+    WantPieces: WantPieces("0f" * 32, ("1f" * 32,)),
+    HostWillNeed: HostWillNeed(("0f" * 32,)),
     CallQuery: CallQuery(app="shop", kinds=(OutcomeKind.FAILURE,), until=2.0),
     InputQuery: InputQuery(function="fetch", app="shop", kinds=(OutcomeKind.FAILURE,), since=1.0, limit=5),
 }

@@ -18,13 +18,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from motet.agent.agent_log import say
+from motet.agent.hosted_bundles import BundleRoom, HostedBundles, received
 from motet.agent.server_line import Relay, ServerLine
 from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.machine import MachineBackend
 from motet.backends.nvml import find_gpus
 from motet.client.scratch import Scratch
-from motet.errors import Error, InvalidError
-from motet.model.host import HostSpec
+from motet.errors import Error, InvalidError, ResourceExhaustedError
+from motet.model.host import MOST_REASON, HostSpec
 from motet.model.isolation import Walls
 from motet.wire import codec
 from motet.wire import host_messages as m
@@ -40,6 +41,9 @@ SILENCE = 10.0
 
 MOST_UNREAD = 16 * 1024 * 1024
 """What the server may be behind in reading of what containers write past their connections."""
+
+TRY_AGAIN = 60.0
+"""Seconds after which a bundle that there was no room for is tried again."""
 
 MEMORY_SHARE = 0.9
 """How much of a machine's memory containers may ask for together, unless that is said."""
@@ -72,7 +76,8 @@ def this_machine(
 
 class JoinedAgent:
     """`run` it, on the running loop. `grace`: seconds that containers live without a server; `drain_grace`: that they have when
-    the host leaves."""
+    the host leaves. `bundles`: the directory where the source of apps is kept, which is this agent's alone; None: it is
+    forgotten with the agent."""
 
     def __init__(
         self,
@@ -84,17 +89,24 @@ class JoinedAgent:
         grace: float = 60.0,
         drain_grace: float = 30.0,
         backend: Backend | None = None,
+        bundles: Path | None = None,
     ) -> None:
         self._line = line
         self._token = token
-        self._host = host
         self._agent = secrets.token_hex(8)
+        self._containers: dict[str, str] = {}
+        """Those that have not ended, with the digests of their bundles."""
+        self._bundles = HostedBundles(
+            *(line, token, self._agent, bundles or scratch / "bundles"), self._containers.values, self._cannot
+        )
+        self._host = replace(host, bundles=self._bundles.trees)
         self._grace = grace
         self._drain_grace = drain_grace
         self._backend: Backend = backend or MachineBackend(env=dict(os.environ), scratch=scratch, left_behind=scratch)
         self._relay = Relay(line, scratch / "server")
         self._writer: asyncio.StreamWriter | None = None
-        self._containers: set[str] = set()
+        self._preparing: dict[str, asyncio.Task[None]] = {}
+        """Those of them whose bundle is on its way."""
         self._over = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -116,6 +128,10 @@ class JoinedAgent:
             for task in (talking, over):
                 task.cancel()
             await asyncio.gather(talking, over, return_exceptions=True)
+            for task in self._preparing.values():
+                task.cancel()
+            await asyncio.gather(*self._preparing.values(), return_exceptions=True)
+            await self._bundles.close()
             await self._backend.close()
             await self._relay.close()
 
@@ -130,8 +146,7 @@ class JoinedAgent:
 
     async def leave(self) -> None:
         """Have no more containers started here, wait for those that there are, for the grace, and end."""
-        self._host = replace(self._host, leaving="is to be turned off")
-        self._tell(m.HostTells(self._host))
+        self._is_now(replace(self._host, leaving="is to be turned off"))
         say(f"leaves: {len(self._containers)} containers may finish what they run, for {self._drain_grace:g} s")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_grace + 5):
@@ -176,14 +191,8 @@ class JoinedAgent:
                 data = await reader.read(256 * 1024)
             if not data:
                 return
-            view = memoryview(data)
-            while view:
-                room = frames.buffer()
-                count = min(len(room), len(view))
-                room[:count], view = view[:count], view[count:]
-                for frame in frames.received(count):
-                    for message in codec.decode_to_host(frame):
-                        self._received(message, writer)
+            for message in received(frames, data):
+                self._received(message, writer)
 
     def _received(self, message: Any, writer: asyncio.StreamWriter) -> None:
         match message:
@@ -196,16 +205,18 @@ class JoinedAgent:
                     self._doom.cancel()
                     self._doom = None
                 self._writer, self._has_joined = writer, True
-                for container_id in self._containers.difference(message.known):
+                for container_id in self._containers.keys() - set(message.known):
                     say(f"container {container_id} was given up by the server, and ends")
-                    self._backend.kill_nowait(container_id)
+                    self._end(container_id)
                 say(f"has joined the server at {self._line.address} as {self._host.host_id}")
             case m.AskHost():
                 self._tell(m.HostAnswers(message.number))
             case m.StartHosted():
                 self._start(message)
             case m.EndHosted():
-                self._backend.kill_nowait(message.container_id)
+                self._end(message.container_id)
+            case m.HostWillNeed():
+                self._bundles.will_need(message.bundles)
             case m.SendHostAway():
                 say("the server has ended, and everything here ends with it")
                 self._end_all()
@@ -220,11 +231,53 @@ class JoinedAgent:
     def _start(self, message: m.StartHosted) -> None:
         if message.container_id in self._containers:
             return
-        self._containers.add(message.container_id)
+        self._containers[message.container_id] = message.bundle
         self._empty.clear()
         if problem := self._why_not(message):
             self._ended_soon(message.container_id, f"could not be started: {problem}")
-            return
+        elif message.bundle and not self._bundles.here(message.bundle):
+            task = asyncio.get_running_loop().create_task(self._prepare(message))
+            self._preparing[message.container_id] = task
+        else:
+            self._start_now(message)
+
+    async def _prepare(self, message: m.StartHosted) -> None:
+        """Start it once its source is here."""
+        container_id = message.container_id
+        try:
+            await self._bundles.have(message.bundle)
+        except Error as error:
+            # Where there is no room for it, it is started elsewhere: nobody has tried twice.
+            blameless = isinstance(error, ResourceExhaustedError)
+            reason = f"could not be started: host {self._host.host_id} could not get its source: {error}"
+            self.container_ended(
+                ContainerEnd(container_id=container_id, code=NOT_STARTED, reason=reason, blameless=blameless)
+            )
+        else:
+            del self._preparing[container_id]
+            self._start_now(message)
+
+    def _end(self, container_id: str) -> None:
+        if (task := self._preparing.pop(container_id, None)) is not None:
+            task.cancel()
+            self._ended_soon(container_id, None, -signal.SIGKILL)
+        else:
+            self._backend.kill_nowait(container_id)
+
+    def _cannot(self, digest: str, why: str) -> None:
+        """It has no room for a bundle: for a while containers of it are for other hosts."""
+        say(why)
+        self._is_now(replace(self._host, without={**self._host.without, digest: why[:MOST_REASON]}))
+        asyncio.get_running_loop().call_later(TRY_AGAIN, self._may_have_room, digest)
+
+    def _may_have_room(self, digest: str) -> None:
+        self._is_now(replace(self._host, without={it: why for it, why in self._host.without.items() if it != digest}))
+
+    def _is_now(self, host: HostSpec) -> None:
+        self._host = host
+        self._tell(m.HostTells(host))
+
+    def _start_now(self, message: m.StartHosted) -> None:
         self._backend.start_nowait(
             Launch(
                 container_id=message.container_id,
@@ -249,14 +302,14 @@ class JoinedAgent:
                 )
         return ""
 
-    def _ended_soon(self, container_id: str, reason: str) -> None:
-        ended = ContainerEnd(container_id=container_id, code=NOT_STARTED, reason=reason)
+    def _ended_soon(self, container_id: str, reason: str | None, code: int = NOT_STARTED) -> None:
+        ended = ContainerEnd(container_id=container_id, code=code, reason=reason)
         asyncio.get_running_loop().call_soon(self.container_ended, ended)
 
     def _end_all(self) -> None:
         self._doom = None
-        for container_id in self._containers:
-            self._backend.kill_nowait(container_id)
+        for container_id in list(self._containers):
+            self._end(container_id)
 
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         """See `Reports`. What a server that does not read is behind with is bounded: beyond that, lines are left out."""
@@ -278,7 +331,8 @@ class JoinedAgent:
 
     def container_ended(self, ended: ContainerEnd) -> None:
         """See `Reports`."""
-        self._containers.discard(ended.container_id)
+        self._containers.pop(ended.container_id, None)
+        self._preparing.pop(ended.container_id, None)
         if not self._containers:
             self._empty.set()
         self._tell(m.HostedEnded(ended.container_id, ended.code, ended.reason, ended.blameless))
@@ -299,18 +353,24 @@ class JoinedAgent:
 
 
 async def join(
-    address: str, token: str, fingerprint: str, host: HostSpec, *, grace: float = 60.0, drain_grace: float = 30.0
+    address: str,
+    token: str,
+    fingerprint: str,
+    host: HostSpec,
+    *,
+    home: Path,
+    grace: float = 60.0,
+    drain_grace: float = 30.0,
 ) -> None:
-    """Have this machine be a host of the server there, until SIGTERM or SIGINT: then it leaves; a second one ends it. Raises
-    `Error`."""
+    """Have this machine be a host of the server there, until SIGTERM or SIGINT: then it leaves; a second one ends it. What
+    containers need is kept under `home`. Raises `Error`."""
     if not token:
         raise InvalidError(
             "a host needs a token with the right 'host' (MOTET_TOKEN); `motet token new NAME --right host` makes one"
         )
-    with Scratch("host") as scratch:
-        agent = JoinedAgent(
-            ServerLine(address, fingerprint), token, host, scratch.path, grace=grace, drain_grace=drain_grace
-        )
+    with Scratch("host") as scratch, contextlib.closing(BundleRoom(home)) as room:
+        line = ServerLine(address, fingerprint)
+        agent = JoinedAgent(line, token, host, scratch.path, grace=grace, drain_grace=drain_grace, bundles=room.path)
         loop = asyncio.get_running_loop()
         leaving: list[asyncio.Task[None]] = []
 

@@ -32,7 +32,8 @@ class Launch:
     whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
     that when it is first needed, and ends it when nobody has needed it for a while. `entry`:
     "module:function" that it runs, in place of a container that serves a function. `host`: where, if there are several.
-    `paths`: files and directories of the program, which are to be there."""
+    `paths`: files and directories of the program, which are to be there; `bundle`: the digest of its source, which another
+    host gets first."""
 
     container_id: str
     address: str
@@ -44,6 +45,7 @@ class Launch:
     entry: str = ""
     host: str = OWN_HOST
     paths: tuple[str, ...] = ()
+    bundle: str = ""
 
 
 @hides_secrets

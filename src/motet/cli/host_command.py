@@ -13,6 +13,7 @@ from motet.cli.named_server import named_server
 from motet.cli.options import ViewCommand, ViewGroup, json_option, print_json
 from motet.cli.tables import cell, fitting, state_cell, table
 from motet.cli.terminal import console, tell
+from motet.client.home import home_directory
 from motet.client.reach import named
 from motet.errors import InvalidError
 from motet.model.host import HostView
@@ -110,7 +111,7 @@ def join_host(
         labels=_pairs("--label", labels, str),
         resources=_pairs("--resource", resources, float),
     )
-    asyncio.run(join(where.address, where.token, where.fingerprint, host))
+    asyncio.run(join(where.address, where.token, where.fingerprint, host, home=home_directory(os.environ)))
     tell("The host has left.", err=True)
 
 

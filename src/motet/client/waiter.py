@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ _new_lock = threading.Lock
 """As it was at the start: what gevent puts in its place cannot be released by the I/O thread."""
 
 _get_ident = threading.get_ident
+_LOOK_INTERVAL = 0.5
+"""Seconds after which the main thread sees a signal that did not wake it: one that came just before it blocked, or that another
+thread was sent."""
 _io_threads: set[int] = set()
 # A thread of the child may get the number of one that the parent has.
 in_forked_child(_io_threads.clear)
@@ -146,7 +150,14 @@ class Waiter(Generic[T]):
                 "a blocking call was made on Motet's own thread, where it would wait for itself: by a listener for output, or "
                 "by a `__del__` that the garbage collector ran there. Have another thread make it."
             )
-        return self._lock.acquire(timeout=-1 if self.timeout is None else self.timeout)
+        timeout = math.inf if self.timeout is None else self.timeout
+        if _get_ident() != threading.main_thread().ident:
+            return self._lock.acquire(timeout=-1 if timeout == math.inf else timeout)
+        while timeout > _LOOK_INTERVAL:
+            if self._lock.acquire(timeout=_LOOK_INTERVAL):
+                return True
+            timeout -= _LOOK_INTERVAL
+        return self._lock.acquire(timeout=timeout)
 
     async def wait_async(self) -> T:
         """Let other tasks run until the value is there."""

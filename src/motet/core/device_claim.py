@@ -19,11 +19,12 @@ class DeviceClaim:
     """One pool's part in the sharing of devices and hosts. Where the server's own machine is the only host, and no GPU is asked
     for, none of this costs anything."""
 
-    __slots__ = ("_alarm", "_devices", "_host", "_hosts", "_lacks", "need", "requests")
+    __slots__ = ("_alarm", "_asks_of_host", "_devices", "_host", "_hosts", "_lacks", "need", "requests")
 
     def __init__(self, need: Need, host: Host, alarm: SetAlarm) -> None:
         self.need = need
         self.requests: Requests = need.gpu
+        self._asks_of_host = bool(need.resources or need.labels)
         self._host = host
         self._hosts = host.hosts
         self._devices = host.devices
@@ -32,18 +33,23 @@ class DeviceClaim:
         """Inputs want more containers than there are, as opposed to a buffer or a minimum."""
 
     @property
+    def _looks(self) -> bool:
+        """There is something to be looked for: several hosts, or what a host is to have or be like."""
+        return self._asks_of_host or self._hosts.are_several
+
+    @property
     def most(self) -> int | None:
         """The containers that there are devices for at once; None: they need none, or what hosts will have is not known."""
-        return self._devices.most(self.requests) if self.requests and not self._hosts.are_several else None
+        return self._devices.most(self.requests) if self.requests and not self._looks else None
 
     @property
     def refusal(self) -> str | None:
         """Why no container of this function can ever start; None if one can, or another host may bring what it needs."""
-        return self._devices.refusal(self.requests) if self.requests and not self._hosts.are_several else None
+        return self._devices.refusal(self.requests) if self.requests and not self._looks else None
 
     def shortage(self, starter: Starter) -> str:
         """What keeps containers that are wanted from having room or a device; empty if nothing does."""
-        if self._hosts.are_several:
+        if self._looks:
             return self._hosts.shortage(self.need) if self._host.is_blocked(starter) else ""
         if not self.requests:
             return ""
@@ -68,7 +74,7 @@ class DeviceClaim:
 
     def find(self, fleet: Collection[Container], *, beyond: bool = False) -> Placement | None:
         """Where a container of this fleet that is started now would go, and what it would get; None: it must wait."""
-        if self._hosts.are_several:
+        if self._looks:
             return self._hosts.place(self.need, fleet, beyond=beyond)
         if not self.requests:
             return _HERE
@@ -77,7 +83,7 @@ class DeviceClaim:
 
     def soon_gets_any_of(self, grant: Grant, fleet: Collection[Container]) -> bool:
         """Whether a container could have some of these devices as soon as what is told to end has ended."""
-        if self._hosts.are_several:
+        if self._looks:
             placed = self._hosts.place_soon(self.need, fleet)
             soon = None if placed is None else placed.grant
         else:
@@ -106,7 +112,7 @@ class DeviceClaim:
         """Have others' spare containers stop, if inputs wait for what those hold."""
         if not self._lacks:
             return
-        if self._hosts.are_several:
+        if self._looks:
             if self._hosts.are_all_there_is:
                 self._hosts.make_room(self.need, fleet, holder, turn)
         else:

@@ -142,7 +142,8 @@ class Engine:
         if event.function_id in self._pools or event.app_id in self._stopping_apps:
             return
         retirement = None if event.retires == "never" else Retirement(event.retires, turn.now)
-        pool = Pool(event.app_id, event.function_id, event.spec, self._services, retirement, own_host=event.own_host)
+        what = event.app_id, event.function_id, event.spec, self._services, retirement
+        pool = Pool(*what, own_host=event.own_host, bundle=event.bundle)
         self._pools[event.function_id] = pool
         pool.size.hold(event.held)
         if event.app_id in self._retired_apps:

@@ -20,7 +20,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class FunctionAdded(Event, frozen=True):
     """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it.
     `held`: no container starts before `AppReleased`; inputs wait. `own_host`: containers run on the server's own
-    machine alone."""
+    machine alone. `bundle`: the digest of their source, if that travels."""
 
     function_id: str
     app_id: str
@@ -28,6 +28,7 @@ class FunctionAdded(Event, frozen=True):
     retires: Retires = "never"
     held: bool = False
     own_host: bool = False
+    bundle: str = ""
 
 
 class AppReleased(Event, frozen=True):

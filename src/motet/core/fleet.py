@@ -43,6 +43,7 @@ class Fleet:
         share: Share,
         *,
         own_host: bool = False,
+        bundle: str = "",
     ) -> None:
         self.function_id = function_id
         self.spec = spec
@@ -63,9 +64,8 @@ class Fleet:
         self.start_failures = StartFailures()
         self.host = host
         self.share = share
-        self.claim = DeviceClaim(
-            Need.of(spec.resources, own_host=own_host, unasked_cpu=host.limits.unasked_cpu), host, alarm
-        )
+        need = Need.of(spec.resources, own_host=own_host, bundle=bundle, unasked_cpu=host.limits.unasked_cpu)
+        self.claim = DeviceClaim(need, host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
         self.held_up: set[Container] = set()

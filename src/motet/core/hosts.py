@@ -258,10 +258,16 @@ class HostLedger:
         able = [host for host in hosts if may_ever_have(need, host)]
         count = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}"
         if not able:
-            return (
-                f"waiting for {need}: no host has that ({count}; motet host list shows what they have). Ask for less, or have "
-                "a host join that has it"
-            )
+            for host in hosts:
+                if need.bundle in host.without:
+                    why = f"{_name(host)} has no room for its source: {host.without[need.bundle]}"
+                    break
+            else:
+                why = (
+                    f"no host has that ({count}; motet host list shows what they have). Ask for less, or have a host join "
+                    "that has it"
+                )
+            return f"waiting for {need}: {why}"
         away = [host for host in able if not host.takes_containers]
         if len(away) == len(able):
             return f"waiting for {need}: {_name(away[0])} has it, and {away[0].silent or away[0].leaving}"

@@ -30,7 +30,7 @@ def _parts(amount: float) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What one container asks of its host. `cpu` and `resources` are in parts of 1/10,000; 0: whatever is left.
-    `own_host`: it runs on the server's own machine alone."""
+    `own_host`: it runs on the server's own machine alone. `bundle`: what it needs the source of."""
 
     cpu: int = 0
     memory_mib: int = 0
@@ -39,14 +39,25 @@ class Need:
     labels: Mapping[str, str] = field(default_factory=dict)
     where: Where = "pack"
     own_host: bool = False
+    bundle: str = ""
 
     @classmethod
-    def of(cls, resources: Resources, *, own_host: bool = False, unasked_cpu: float = 0.0) -> Need:
+    def of(cls, resources: Resources, *, own_host: bool = False, bundle: str = "", unasked_cpu: float = 0.0) -> Need:
         """That of each container of a function. Of a request and a limit, the request is reserved. `unasked_cpu`: cores for who
         asks for none."""
         cpu = resources.cpu[0] if isinstance(resources.cpu, tuple) else resources.cpu
         memory = resources.memory_mib[0] if isinstance(resources.memory_mib, tuple) else resources.memory_mib
-        return cls(cpu=_parts(cpu or unasked_cpu), memory_mib=memory or 0, gpu=resources.gpu, own_host=own_host)
+        cpu, memory, gpu = _parts(cpu or unasked_cpu), memory or 0, resources.gpu
+        return cls(
+            cpu=cpu,
+            memory_mib=memory,
+            gpu=gpu,
+            resources={name: _parts(amount) for name, amount in resources.custom},
+            labels=dict(resources.labels),
+            where=resources.placement,
+            own_host=own_host,
+            bundle=bundle,
+        )
 
     @property
     def weight(self) -> int:
@@ -102,11 +113,15 @@ class Room:
         """It may have no more containers, whatever they ask for."""
         return self.host.containers is not None and self.containers >= self.host.containers
 
+    def lacks(self, need: Need) -> bool:
+        """Whether the source of such a container cannot be had on another host than the server's own machine."""
+        return not self.host.bundles or need.bundle in self.host.without
+
     def fits(self, need: Need) -> bool:
         """Whether there is enough left of all but GPUs."""
         host = self.host
         return (
-            (host.host_id == OWN_HOST or not need.own_host)
+            (host.host_id == OWN_HOST or not (need.own_host or (need.bundle and self.lacks(need))))
             and (host.cpu is None or self.cpu + need.cpu <= _parts(host.cpu))
             and (host.memory_mib is None or self.memory_mib + need.memory_mib <= host.memory_mib)
             and all(

@@ -50,6 +50,7 @@ class Pool:
         retirement: Retirement | None = None,
         *,
         own_host: bool = False,
+        bundle: str = "",
     ) -> None:
         self.app_id = app_id
         self.function_id = function_id
@@ -65,7 +66,8 @@ class Pool:
         self.late = LateArguments(function_id, self.queue, at_most_once=spec.at_most_once)
         self.feeds = Feeds()
         share = services.shares.app(app_id)
-        self.fleet = fleet = Fleet(function_id, spec, services.host, services.roster, alarm, share, own_host=own_host)
+        of_host = services.host, services.roster, alarm, share
+        self.fleet = fleet = Fleet(function_id, spec, *of_host, own_host=own_host, bundle=bundle)
         self.earlier = EarlierAttempts(alarm)
         self.isolation = Isolation(fleet)
         self.endings = Endings(spec, self.feeds, services)

@@ -9,6 +9,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
+from motet.model.host import Placing
 from motet.model.image import ImageSpec
 from motet.model.interface import InterfaceSpec
 from motet.model.isolation import Isolation
@@ -58,12 +59,16 @@ class MethodSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """What a container asks of its host: cores and MiB (recorded; the second of a pair is a limit, which is enforced), MiB of
-    disk (a limit), and GPUs, in order of preference (given)."""
+    disk (a limit), and GPUs, in order of preference (given). `custom`: what else hosts count, by name (reserved);
+    `labels`: what its host is like; `placement`: which of those that will do."""
 
     cpu: float | tuple[float, float] | None = None
     memory_mib: int | tuple[int, int] | None = None
     gpu: tuple[GpuRequest, ...] = ()
     disk_mib: int | None = None
+    custom: tuple[tuple[str, float], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    placement: Placing = "pack"
 
 
 @hides_secrets

@@ -159,6 +159,8 @@ class SocketPeer(asyncio.BufferedProtocol):
         self._sent_behind = 0
         self._agreed: Agreed | None = None
         self._is_let_go = False
+        self.travels = False
+        """Its programs are to send their source: see `Agreed`."""
         self.heard = False
         """Something has come. Whoever asks now and then takes it back."""
         self.is_given_up = False
@@ -293,7 +295,10 @@ class SocketPeer(asyncio.BufferedProtocol):
         """Say that it is let in, before all else. Idempotent."""
         agreed, self._agreed = self._agreed, None
         if agreed is not None:
-            self.send((msgspec.structs.replace(agreed, conversation_token=conversation_token, taken=taken),))
+            said = msgspec.structs.replace(
+                agreed, conversation_token=conversation_token, taken=taken, travels=self.travels
+            )
+            self.send((said,))
 
     def let_go(self) -> None:
         """End the connection without a word; its handler has another one, and hears no more of this."""

@@ -135,11 +135,9 @@ class Server:
         self._catalogue = Catalogue(self._driver, id_base, LevelsHere(config.isolation, backend.lacks, config.listen))
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
-        self._metrics = Metrics(
-            *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
-            *(home_usage, backend.silence, self._spawned.progress),
-        )
-        self._backend = HostsBackend(backend, self._clock.wall_now, app_users=config.app_users)
+        counted = self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
+        self._metrics = Metrics(self._catalogue.views, *counted, self._spawned.progress)
+        self._backend = HostsBackend(backend, self._clock.wall_now, bundles, app_users=config.app_users)
         of_backend = self._driver, self._backend, self._catalogue, self._lifetimes, self._lines, self._images
         self.launched = Launched(*of_backend, config, inherited)
         self._containers = self.launched.containers
@@ -387,6 +385,7 @@ class Server:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
+            peer.travels = self._backend.takes_bundles
             if (told := self.admittance.told(hello, self.port)) is not None:
                 raise StandsBy("who leads was asked", told)
             principal = self.admittance.admit(hello.token, peer.process, peer.where)

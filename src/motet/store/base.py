@@ -85,6 +85,10 @@ class BundleStore(Protocol):
         such bundle, or pieces of it are lacking."""
         ...
 
+    def manifest(self, digest: str) -> Manifest:
+        """Which files a bundle has that was placed. Raises `NotFoundError`, `ServiceError`."""
+        ...
+
     def prune(self, needed: Collection[str], *, dry_run: bool = False) -> Freed:
         """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has; with `dry_run`,
         only say what that would be."""

@@ -156,7 +156,7 @@ class BundleDirectory:
             with self._lock:
                 self._claims[digest] = max(self._claims.get(digest, 0.0), self._now() + CLAIM_SECONDS)
             tree = self._trees / digest
-            manifest = self._manifest(digest)
+            manifest = self.manifest(digest)
             if not self._is_whole(tree, manifest):
                 self._remove(tree)
                 self._build(tree, manifest)
@@ -178,7 +178,8 @@ class BundleDirectory:
                 return False
         return not wanted and tree.is_dir()
 
-    def _manifest(self, digest: str) -> Manifest:
+    def manifest(self, digest: str) -> Manifest:
+        """See `BundleStore`."""
         try:
             manifest = Manifest(_decode((self._manifests / digest).read_bytes()))
         except FileNotFoundError:
@@ -259,7 +260,7 @@ class BundleDirectory:
         """Of bundles that are kept. Without one's manifest nobody knows which pieces it needs: then none may go."""
         found: set[str] = set()
         for digest in digests:
-            found |= self._manifest(digest).pieces.keys()
+            found |= self.manifest(digest).pieces.keys()
         return found
 
     def _remove(self, tree: Path) -> None:

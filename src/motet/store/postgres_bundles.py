@@ -72,6 +72,10 @@ class PostgresBundles:
         self._fetch({piece: here[piece] for piece in self._directory.offer(manifest)})
         return self._directory.place(digest)
 
+    def manifest(self, digest: str) -> Manifest:
+        """See `BundleStore`."""
+        return self._directory.manifest(digest)
+
     def prune(self, needed: Collection[str], *, dry_run: bool = False) -> Freed:
         """See `BundleStore`."""
         unneeded = "digest <> ALL(%s) AND claimed_until <= clock_timestamp()"

@@ -71,7 +71,8 @@ class Agreed(Message, tag="agreed", frozen=True):
     next one.
 
     `conversation_token`: what takes up this conversation over another connection; empty: it ends with this one. `taken`: how
-    many messages of it the server has; 0 for one that begins here.
+    many messages of it the server has; 0 for one that begins here. `travels`: hosts have joined, so programs are to send
+    their source, also from the server's own machine.
     """
 
     version: int
@@ -81,6 +82,7 @@ class Agreed(Message, tag="agreed", frozen=True):
     run: Name = ""
     conversation_token: Name = ""
     taken: Index = 0
+    travels: bool = False
 
 
 class WhoLeads(msgspec.Struct, array_like=True, frozen=True):

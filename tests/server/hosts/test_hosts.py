@@ -16,6 +16,7 @@ from motet.server.access.door import Principal
 from motet.server.access.rights import CALL, HOST
 from motet.server.hosts.hosts_backend import HostsBackend
 from motet.server.hosts.joined_host import INTERVAL, LOST_AFTER, SILENT_AFTER
+from motet.store.base import BundleStore
 from motet.testing.backends import FakeBackend
 from motet.wire import host_messages as m
 from motet.wire.hello import Hello
@@ -70,11 +71,12 @@ class Line:
 class Scene:
     """A server's hosts, and agents that speak to them."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, store: BundleStore | None = None, **options: Any) -> None:
         self.now = 0.0
+        self.store = store
         self.reports = HostReports()
         self.own = FakeBackend()
-        self.backend = HostsBackend(self.own, lambda: self.now, **options)
+        self.backend = HostsBackend(self.own, lambda: self.now, self.store, **options)
 
     async def open(self) -> None:
         await self.backend.open(self.reports)

@@ -252,6 +252,39 @@ def test_plain_text_goes_on_at_a_plain_port() -> None:
     play(scene)
 
 
+class CutOffAtOnce(SocketPeer):
+    """One whose connection takes just a moment too long to come about."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        for task in asyncio.all_tasks():
+            if getattr(task.get_coro(), "__qualname__", "") == "Port._let_in":
+                task.cancel()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_who_is_cut_off_while_it_is_let_in_is_not_kept(authority: Authority, tls: bool) -> None:
+    class Cutting(Open):
+        def _new_peer(self) -> SocketPeer:
+            return CutOffAtOnce(self._accept, self.strangers)
+
+    async def scene() -> None:
+        there = Cutting(PortConfig(port=0, certificate=authority.certificate() if tls else None))
+        try:
+            before = open_sockets()
+            context = ssl.create_default_context(cafile=str(authority.file)) if tls else None
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", there.number, ssl=context)
+                async with asyncio.timeout(PATIENCE):
+                    assert await reader.read(1000) == b""
+                writer.close()
+            await there.wait(lambda: len(there.strangers) == 0 and open_sockets() <= before)
+        finally:
+            await there.close()
+
+    play(scene)
+
+
 @pytest.mark.parametrize("first", [b"", b"\x16", b"\x16\x03\x01\x02\x00", b"\x05\x00\x00\x00ab"])
 @pytest.mark.parametrize("tls", [True, False])
 def test_who_takes_too_long_is_cut_off_at_whatever_step_and_leaves_no_file_open(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, TypedDict
 
-from motet.sdk.options import checked
+from motet.sdk.options import checked, placing
 from motet.sdk.options.checks import check_bool
 from motet.sdk.options.image import Image
 from motet.sdk.options.keyword import REQUIRED, Renamed, Setting, Unavailable, WithoutEffect, rows
@@ -166,6 +166,27 @@ class ClassOptions(VariantOptions, total=False):
     ephemeral_disk: Annotated[
         int | None,
         _resource(checked.disk, "MiB that a container's temporary directory may take", "none", field="disk_mib"),
+    ]
+    resources: Annotated[
+        Mapping[str, float] | None,
+        _resource(
+            placing.resources,
+            'what else its host is to have, reserved: `{"ssd": 1}` of `motet host join --resource ssd=4`',
+            "none",
+            field="custom",
+        ),
+    ]
+    labels: Annotated[
+        Mapping[str, str] | None,
+        _resource(placing.labels, 'what its host is like: `{"zone": "a"}` of `motet host join --label zone=a`', "none"),
+    ]
+    placement: Annotated[
+        Literal["pack", "spread"] | None,
+        _resource(
+            placing.placement,
+            'which host: `"pack"`, one in use while each container has a core; `"spread"`, that with fewest of the function',
+            '`"pack"`',
+        ),
     ]
     nonpreemptible: Annotated[bool, _off]
     restrict_modal_access: Annotated[

@@ -24,7 +24,7 @@ from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.options.checks import check_name
 from motet.sdk.run import runs
-from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
+from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable, travels
 from motet.sdk.run.output import LinePrinter, output_enabled
 from motet.sdk.run.runs import Runs
 from motet.sdk.run.temporary import temporary
@@ -138,7 +138,9 @@ class AppRun(Generic[A]):
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             spec = with_environment(temporary(spec) if self._is_temporary else spec, server.carried)
-            running = yield from self._create(connect, spec, declared, travels=server.is_elsewhere)
+            running = yield from self._create(
+                connect, spec, declared, travels=server.is_elsewhere or travels(server.connection)
+            )
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
             self._exits.close()

@@ -28,6 +28,11 @@ def refuse_unloadable(connection: Connection, spec: AppSpec) -> None:
                 raise VersionError(f"the function {function.name} would travel by value, and {found}")
 
 
+def travels(connection: Connection) -> bool:
+    """Whether the server has hosts beside its own machine, which do not have this program's files."""
+    return connection.agreed is not None and connection.agreed.travels
+
+
 def as_seen_from(connection: Connection, by_value: ByValue) -> ByValue:
     """What containers cannot import, or load by value either."""
     found = refusal(connection)

@@ -172,6 +172,9 @@ NEEDED: dict[type[Any], Right] = {
     h.HostedWrote: HOST,
     h.HostedFroze: HOST,
     h.HostedEnded: HOST,
+    h.HostFetches: HOST,
+    h.WantBundle: HOST,
+    h.WantPieces: HOST,
     # The first message on a connection, and no other.
     Hello: NOTHING,
 }

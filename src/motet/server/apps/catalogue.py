@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -57,6 +58,8 @@ class Catalogue:
         self._apps: dict[str, ServedApp] = {}
         self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
         self._variants = Variants()
+        self.bundles: dict[str, Path] = {}
+        """The bundles of apps that are here: by digest, where each lies. A new one whenever that changes."""
         self.claim: Callable[[str], list[e.Event]] = lambda function_id: []
         """What the engine is to know when a function is here: its containers that a server before this one has started."""
 
@@ -86,6 +89,8 @@ class Catalogue:
     def add(self, app: ServedApp, *, held: bool = False) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once, unless it is `held`."""
         self._apps[app.app_id] = app
+        if app.spec.bundle:
+            self._know_bundles()
         self._driver.tell(facts.AppStarted(app.app_id, app.spec.name))
         for function_id, function in app.declared.items():
             self._add(app, function_id, function, held=held)
@@ -93,12 +98,19 @@ class Catalogue:
     def remove(self, app_id: str) -> None:
         """It has stopped, and its functions are gone for good."""
         app = self._apps.pop(app_id)
+        if app.spec.bundle:
+            self._know_bundles()
         gone = {function_id for function_id, (owner, _) in self._functions.items() if owner is app}
         for function_id in gone:
             del self._functions[function_id]
             self._driver.tell(facts.FunctionGone(function_id))
         self._variants.forget(gone)
         self._driver.tell(facts.AppEnded(app_id))
+
+    def _know_bundles(self) -> None:
+        self.bundles = {
+            Path(app.spec.bundle).name: Path(app.spec.bundle) for app in self._apps.values() if app.spec.bundle
+        }
 
     def view(self, app_id: str) -> AppView:
         """What there is to see of an app. Raises `NotFoundError`."""
@@ -295,7 +307,10 @@ class Catalogue:
         if spec.has_pool:
             # Together: containers of it that are here count before others are started.
             self._driver.take(
-                e.FunctionAdded(function_id, app.app_id, spec, retires, held, is_of_own_host(app.spec, spec)),
+                e.FunctionAdded(
+                    *(function_id, app.app_id, spec, retires, held, is_of_own_host(app.spec, spec)),
+                    Path(app.spec.bundle).name,
+                ),
                 *self.claim(function_id),
             )
 
@@ -303,7 +318,7 @@ class Catalogue:
 def is_of_own_host(app: AppSpec, spec: FunctionSpec) -> bool:
     """Whether its containers need what no host has that has joined: files that only the server has, or walls."""
     image = spec.image
-    return bool(app.bundle or image.python or image.files) or spec.isolation not in (None, "process")
+    return bool(image.python or (image.files and not app.bundle)) or spec.isolation not in (None, "process")
 
 
 def _check_size(spec: FunctionSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +16,9 @@ from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.model.image import AddedFiles, Dockerfile, DockerfileLines, PreparingFunction, Step
 from motet.model.local_files import LocalFiles
 from motet.store.base import BundleStore
+from motet.wire.container_messages import Configure
+
+D = TypeVar("D")
 
 
 class Placing:
@@ -42,6 +46,37 @@ def placed(spec: AppSpec, directory: Path) -> AppSpec:
         sys_path=tuple(_path(entry, directory) for entry in spec.sys_path),
         project_dir=_path(spec.project_dir, directory),
         main=None if spec.main is None else _definition(spec.main, directory),
+        bundle=str(directory),
+    )
+
+
+def moved(configuration: Configure, directory: Path) -> Configure:
+    """What a container must know where its bundle lies in this directory: that of another host."""
+    before = configuration.bundle
+
+    def path(named: str) -> str:
+        return f"{directory}{named[len(before) :]}" if named == before or named.startswith(f"{before}/") else named
+
+    def definition(named: D) -> D:
+        return replace(named, file=path(named.file)) if isinstance(named, ImportedDefinition) and named.file else named
+
+    def environment(env: dict[str, str]) -> dict[str, str]:
+        search = env.get("PYTHONPATH")
+        return {**env, "PYTHONPATH": os.pathsep.join(map(path, search.split(os.pathsep)))} if search else env
+
+    spec = configuration.spec
+    files = tuple(replace(each, source=path(each.source)) for each in spec.image.files)
+    return replace(
+        configuration,
+        spec=replace(
+            spec,
+            definition=definition(spec.definition),
+            env=environment(spec.env),
+            image=replace(spec.image, env=environment(spec.image.env), files=files),
+        ),
+        sys_path=tuple(map(path, configuration.sys_path)),
+        project_dir=path(configuration.project_dir),
+        main=definition(configuration.main),
         bundle=str(directory),
     )
 

@@ -88,7 +88,7 @@ class Containers:
         first_attempt = 0 if inherited is None else inherited.first_attempt
         self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged, first_attempt)
         self.heartbeats = Heartbeats(driver, self._containers)
-        self.on_hosts = OnHosts(driver, self._containers, self.heartbeats, self._end_unheard)
+        self.on_hosts = OnHosts(driver, catalogue, self._containers, self.heartbeats, self._end_unheard)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 
@@ -96,7 +96,7 @@ class Containers:
 
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
-        configuration = self._catalogue.configuration(function_id)
+        configuration = self.on_hosts.configuration(function_id, command.host)
         env = self.walling.environment(self._base_env, configuration, container_id, command.gpus)
         rate = LINES_PER_SECOND
         with contextlib.suppress(InvalidError):  # the container will say so
@@ -305,7 +305,7 @@ class Containers:
         self._driver.tell(facts.ContainerConnected(hello.container_id))
         # Before its configuration is sent, for the session notes when that was: the answer tells the container's clock.
         session = ExecutorSession(hello.container_id, self._driver, self, container.output, self.unacknowledged)
-        configuration = self._catalogue.configuration(container.function_id)
+        configuration = self.on_hosts.configuration(container.function_id, container.note.host)
         survives = self.unacknowledged is not None
         peer.send((msgspec.structs.replace(configuration, survives=survives),))
         return session

@@ -123,6 +123,7 @@ class Walling:
         host: str = OWN_HOST,
     ) -> Launch:
         """What a backend needs to start a container."""
+        bundle = "" if host == OWN_HOST or not configuration.bundle else Path(configuration.bundle).name
         walls = self.walls(configuration, gpus)
         return Launch(
             container_id=container_id,
@@ -133,7 +134,10 @@ class Walling:
             template=template(configuration, env, walls),
             limits=limits_of(configuration.spec),
             host=host,
-            paths=() if host == OWN_HOST else tuple(filter(None, (configuration.project_dir, configuration.sources))),
+            paths=()
+            if host == OWN_HOST or bundle
+            else tuple(filter(None, (configuration.project_dir, configuration.sources))),
+            bundle=bundle,
         )
 
     def walls(self, configuration: Configure, gpus: Sequence[str]) -> Walls:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -13,8 +14,10 @@ from motet.model.host import OWN_HOST, why_not_a_host
 from motet.model.isolation import Isolation
 from motet.server.access.door import Principal
 from motet.server.access.rights import HOST
+from motet.server.hosts.bundle_source import BundleSource, FetchHandler
 from motet.server.hosts.joined_host import HostHandler, JoinedHost
 from motet.server.peers import Peer
+from motet.store.base import BundleStore
 from motet.wire.hello import PYTHON, Hello
 from motet.wire.host_messages import HostJoins
 
@@ -24,11 +27,15 @@ MOST_HOSTS = 1000
 
 class HostsBackend:
     """A `Backend`: `own`, and beside it what has joined. `app_users`: containers of each app are a user of the own machine,
-    which no other one has."""
+    which no other one has. `bundles`: where source is kept that
+    hosts get."""
 
-    def __init__(self, own: Backend, wall_now: Callable[[], float], *, app_users: bool = False) -> None:
+    def __init__(
+        self, own: Backend, wall_now: Callable[[], float], bundles: BundleStore | None, *, app_users: bool = False
+    ) -> None:
         self._own = own
         self._wall_now = wall_now
+        self._bundles = BundleSource(bundles)
         self._app_users = app_users
         self._reports: HostReports | None = None
         self._hosts: dict[str, JoinedHost] = {}
@@ -50,7 +57,21 @@ class HostsBackend:
             raise ConnectionError(
                 f"this host has Python {hello.python}, and the server {PYTHON}: have it join with a Python {_minor(PYTHON)}"
             )
-        return HostHandler(peer, lambda joins, peer: self._join(principal, joins, peer))
+        return HostHandler(
+            peer,
+            lambda joins, peer: self._join(principal, joins, peer),
+            lambda fetches, peer: FetchHandler(self._bundles, peer, lambda: self._is_here(principal, fetches.agent)),
+        )
+
+    def _is_here(self, principal: Principal, agent: str) -> bool:
+        return any(
+            host.agent == agent and host.principal.identity == principal.identity for host in self._hosts.values()
+        )
+
+    @property
+    def takes_bundles(self) -> bool:
+        """Whether a host has joined that programs can travel to."""
+        return any(host.spec.bundles for host in self._hosts.values())
 
     def cut_off(self, name: str, reason: str) -> None:
         """The principal of this name may have no hosts here any more."""
@@ -76,7 +97,8 @@ class HostsBackend:
                 raise ConnectionError(f"{MOST_HOSTS} hosts have joined, and more may not")
             spec = replace(joins.host, silent="")
             known = self._hosts[host_id] = JoinedHost(
-                spec, joins.agent, principal, self._wall_now, self._reports, self._gone
+                *(spec, joins.agent, principal, self._wall_now, self._reports, self._gone),
+                lambda: self._bundles.here(),  # noqa: PLW0108 - what is here changes
             )
             self._reports.host_joined(spec)
         known.attach(peer, joins)
@@ -88,6 +110,10 @@ class HostsBackend:
 
     def _of(self, container_id: str) -> JoinedHost | None:
         return next((host for host in self._hosts.values() if container_id in host.containers), None)
+
+    def offer(self, bundles: Callable[[], Mapping[str, Path]]) -> None:
+        """Hosts may have these: by digest, where each lies."""
+        self._bundles.here = bundles
 
     # --- see `Backend` --------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from motet.errors import ConnectionError
 from motet.model.host import HostSpec, why_not_a_host
 from motet.server.access.door import Principal
 from motet.server.driver import logger
+from motet.server.hosts.bundle_source import FetchHandler
 from motet.server.peers import HELLO_TIMEOUT, Peer
 from motet.wire import host_messages as m
 
@@ -26,7 +27,8 @@ LOST_AFTER = 5
 
 
 class JoinedHost:
-    """`agent`: which process of an agent it is; `principal`: who brought it. `gone` is called once, when it is given up."""
+    """`agent`: which process of an agent it is; `principal`: who brought it. `gone` is called once, when it is given up.
+    `bundles`: those that containers may need, by digest."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class JoinedHost:
         wall_now: Callable[[], float],
         reports: HostReports,
         gone: Callable[[JoinedHost], None],
+        bundles: Callable[[], Mapping[str, object]],
     ) -> None:
         self.spec = spec
         self.agent = agent
@@ -47,6 +50,8 @@ class JoinedHost:
         self._wall_now = wall_now
         self._reports = reports
         self._gone = gone
+        self._bundles = bundles
+        self._told_of: Mapping[str, object] = {}
         self._peer: Peer | None = None
         self._asked = self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -63,6 +68,8 @@ class JoinedHost:
             self._ended(ContainerEnd(container_id=lost, code=-9, reason="ended unheard", blameless=True))
         peer.send((m.HostIsWelcome(tuple(sorted(self.containers - self._to_end))),))
         self._is_now(replace(joins.host, silent=""))
+        self._told_of = {}
+        self._tell_bundles()
         self._ask_later()
 
     def detached(self, peer: Peer) -> None:
@@ -73,6 +80,13 @@ class JoinedHost:
                 self.give_up("has left")
                 return
             self._is_silent("its connection is gone")
+
+    def _tell_bundles(self) -> None:
+        """What it may need soon, if that has changed."""
+        needed = self._bundles()
+        if needed is not self._told_of and (needed or self._told_of):
+            self._say(m.HostWillNeed(tuple(needed)[-m.MOST_NEEDED :]))
+        self._told_of = needed
 
     def _ask_later(self) -> None:
         if self._timer is not None:
@@ -92,6 +106,7 @@ class JoinedHost:
         self._asked += 1
         if self._peer is not None:
             self._peer.send((m.AskHost(self._asked),))
+            self._tell_bundles()
         self._ask_later()
 
     def _is_silent(self, why: str) -> None:
@@ -176,6 +191,7 @@ class JoinedHost:
                 launch.limits,
                 launch.entry,
                 launch.paths,
+                launch.bundle,
             )
         )
 
@@ -191,19 +207,26 @@ class JoinedHost:
         self._say(m.SendHostAway())
         self._peer = None
 
-    def _say(self, message: m.StartHosted | m.EndHosted | m.SendHostAway) -> None:
+    def _say(self, message: m.StartHosted | m.EndHosted | m.SendHostAway | m.HostWillNeed) -> None:
         if self._peer is not None:
             self._peer.send((message,))
 
 
 class HostHandler:
-    """One connection of an agent. `joined` finds or makes the host when it has said which one that is; raises
-    `ConnectionError`."""
+    """One connection of an agent. `joined` finds or makes the host when it has said which one that is, `fetches` what
+    serves one that is for its bundles; both raise `ConnectionError`."""
 
-    def __init__(self, peer: Peer, joined: Callable[[m.HostJoins, Peer], JoinedHost]) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        joined: Callable[[m.HostJoins, Peer], JoinedHost],
+        fetches: Callable[[m.HostFetches, Peer], FetchHandler],
+    ) -> None:
         self._peer = peer
         self._joined = joined
+        self._fetches = fetches
         self._host: JoinedHost | None = None
+        self._fetching: FetchHandler | None = None
         self._deadline = asyncio.get_running_loop().call_later(HELLO_TIMEOUT, peer.close)
 
     def receive(self, messages: Sequence[Any]) -> None:
@@ -211,8 +234,13 @@ class HostHandler:
         for message in messages:
             if self._host is not None:
                 self._host.received(self._peer, message)
+            elif self._fetching is not None:
+                self._fetching.receive((message,))
             elif isinstance(message, m.HostJoins):
                 self._host = self._joined(message, self._peer)
+                self._deadline.cancel()
+            elif isinstance(message, m.HostFetches):
+                self._fetching = self._fetches(message, self._peer)
                 self._deadline.cancel()
             else:
                 raise ConnectionError("a host begins by saying which one it is")
@@ -220,5 +248,7 @@ class HostHandler:
     def disconnected(self) -> None:
         """See `Handler`."""
         self._deadline.cancel()
+        if self._fetching is not None:
+            self._fetching.disconnected()
         if self._host is not None:
             self._host.detached(self._peer)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 from motet.client.streams import keep_alive
 from motet.errors import ServiceError
@@ -114,13 +115,17 @@ class Port:
                 with contextlib.suppress(OSError):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self.tls is None:
-                    newcomer.hand_over()
-                    await asyncio.get_running_loop().connect_accepted_socket(lambda: self._known(newcomer), sock)
+                    await self._connect(newcomer, sock)
                     return
                 first = await _peek(sock)
                 if is_tls(first):
-                    newcomer.hand_over()
-                    await self._with_tls(sock, newcomer, self.tls.context)
+                    await self._connect(
+                        newcomer,
+                        sock,
+                        ssl=self.tls.context,
+                        ssl_handshake_timeout=HELLO_TIMEOUT,
+                        ssl_shutdown_timeout=CLOSING_TIMEOUT,
+                    )
                     return
                 if first:
                     self._failed(who, "it does not speak TLS")
@@ -135,19 +140,21 @@ class Port:
             self._strangers.remove(newcomer)
             newcomer.close()
 
-    async def _with_tls(self, sock: socket.socket, newcomer: Newcomer, context: ssl.SSLContext) -> None:
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: self._known(newcomer),
-            sock,
-            ssl=context,
-            ssl_handshake_timeout=HELLO_TIMEOUT,
-            ssl_shutdown_timeout=CLOSING_TIMEOUT,
-        )
+    async def _connect(self, newcomer: Newcomer, sock: socket.socket, **tls: Any) -> None:
+        newcomer.hand_over()
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self._known(newcomer), sock, **tls)
+        except BaseException:
+            # Cancelled just after it was told that it is connected, it is not told that it is closed.
+            if newcomer.protocol is not None:
+                newcomer.protocol.connection_lost(None)
+            raise
 
     def _known(self, newcomer: Newcomer) -> asyncio.BaseProtocol:
         """It is a stranger under another name from here on."""
         self._strangers.remove(newcomer)
-        return self._make()
+        newcomer.protocol = self._make()
+        return newcomer.protocol
 
     def _failed(self, who: str, why: str) -> None:
         """One line now and then: anybody can make it come to this, any number of times."""
@@ -173,6 +180,7 @@ class Newcomer:
     def __init__(self, sock: socket.socket) -> None:
         self._socket: socket.socket | None = sock
         self.task: asyncio.Task[None] | None = None
+        self.protocol: asyncio.BaseProtocol | None = None
 
     def hand_over(self) -> None:
         """From now on the event loop closes the socket."""

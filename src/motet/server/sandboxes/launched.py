@@ -97,6 +97,7 @@ class Launched:
             *(driver, backend, catalogue, lines, dict(config.base_env), config.stop_grace, walling),
             inherited if inherited is None else replace(inherited, held=others),
         )
+        backend.offer(lambda: catalogue.bundles)
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
         walls = SandboxWalls(catalogue.levels, walling)
         self.sandboxes = Sandboxes(*parts, walls, lines, config.base_env, survive=inherited is not None)
