@@ -171,13 +171,12 @@ class Template:
         """That one cannot be made is told by the container that would have been it."""
         with contextlib.suppress(OSError):
             if request.walls.isolation != "bubblewrap":
-                return self._fork_spare(request)
+                return self._fork_spare(request, what_is_shown(request))
             with open(os.devnull, "wb") as nowhere:
                 self._enclosures.begin(request, (), nowhere.fileno())
         return None
 
-    def _fork_spare(self, order: MakeSpare, enclosure: Enclosure | None = None) -> Birth | None:
-        shown = what_is_shown(order)
+    def _fork_spare(self, order: MakeSpare, shown: object, enclosure: Enclosure | None = None) -> Birth | None:
         template = os.getpid() if enclosure is None else 0
         ours, theirs = socket.socketpair()
         with forked_child.that_are_containers():
@@ -198,12 +197,12 @@ class Template:
 
     def _fork_within(self, awaiting: Awaiting) -> Birth | None:
         """Its walls stand, or could not be made: then bubblewrap has said why."""
-        order, descriptors, enclosure = awaiting
+        order, descriptors, enclosure, shown = awaiting
         if enclosure.is_made():
             if isinstance(order, Fork):
                 return self._fork_now(order, descriptors, enclosure)
             try:
-                return self._fork_spare(order, enclosure)
+                return self._fork_spare(order, shown, enclosure)
             except OSError:
                 enclosure.end()
                 return None

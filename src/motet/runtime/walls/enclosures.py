@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from motet.runtime.walls.bubblewrap import identities
 from motet.runtime.walls.enclosure import Enclosure
 from motet.wire.template import Fork, MakeSpare
 
@@ -16,6 +17,8 @@ class Awaiting(NamedTuple):
     order: Fork | MakeSpare
     descriptors: tuple[int, ...]
     enclosure: Enclosure
+    shown: object
+    """The `identities` of what its walls show, from before they were begun."""
 
     def close(self) -> None:
         """It is not forked."""
@@ -44,17 +47,21 @@ class Enclosures:
 
     def begin(self, order: Fork | MakeSpare, descriptors: tuple[int, ...], stderr: int) -> None:
         """Have walls made for a container, or for a spare. `stderr`: where bubblewrap says what is wrong. Raises `OSError`."""
+        shown = identities(order.walls)
         enclosure = Enclosure(order.walls, order.directory, stderr)
         self._processes.add(enclosure.process)
-        self._awaiting[enclosure.ready] = Awaiting(order, descriptors, enclosure)
+        self._awaiting[enclosure.ready] = Awaiting(order, descriptors, enclosure, shown)
 
     def use_spare(self, fork: Fork, descriptors: tuple[int, ...]) -> bool:
-        """The walls that are being made for this container's spare are its own; False if they are not being made."""
-        for ready, each in self._awaiting.items():
-            if isinstance(each.order, MakeSpare) and each.order.number == fork.spare:
-                self._awaiting[ready] = Awaiting(fork, descriptors, each.enclosure)
-                return True
-        return False
+        """The walls that are being made for this container's spare are its own; False if none are, or they show what is old."""
+        spare = self.take_spare(fork.spare)
+        if spare is None:
+            return False
+        if spare.shown != identities(fork.walls):
+            spare.close()
+            return False
+        self._awaiting[spare.enclosure.ready] = spare._replace(order=fork, descriptors=descriptors)
+        return True
 
     def take(self, ready: int) -> Awaiting:
         """One of those that are waited for, which is done with, one way or the other."""
