@@ -84,7 +84,7 @@ class Scene:
     async def open(self) -> None:
         assert await self.hosts.find("auto", "home", "se-1") == "a played cluster"
         self.link.says(m.NodesAre((node(),)))
-        self.hosts.take_part(self.driver, HostsBackend(FakeBackend(), lambda: 0.0), self.reports)
+        self.hosts.take_part(self.driver, HostsBackend(FakeBackend(), lambda: 0.0, None), self.reports)
         self.hosts.serve("tls:server:1", "sha256:1", "token")
         assert self.link.told() == [m.ServeAgents("tls:server:1", "sha256:1", "token")]
 

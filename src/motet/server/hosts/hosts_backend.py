@@ -27,8 +27,7 @@ MOST_HOSTS = 1000
 
 class HostsBackend:
     """A `Backend`: `own`, and beside it what has joined. `app_users`: containers of each app are a user of the own machine,
-    which no other one has. `bundles`: where source is kept that
-    hosts get."""
+    which no other one has. `bundles`: where source is kept that hosts get."""
 
     def __init__(
         self, own: Backend, wall_now: Callable[[], float], bundles: BundleStore | None, *, app_users: bool = False
