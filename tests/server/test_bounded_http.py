@@ -164,6 +164,8 @@ def test_requests_behind_one_that_is_not_answered_wait_as_bytes_and_not_many_of_
     count = 4000
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        # Systems hold several MiB for a connection, more for one whose way they know: less than all of it has to fit.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
         writer.write(request * count)
         await slow.asked.wait()
         left = await settled(writer)
