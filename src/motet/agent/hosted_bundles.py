@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -272,7 +273,7 @@ def received(frames: FrameReader, data: bytes) -> list[Any]:
 
 def _is_full(error: ServiceError) -> bool:
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in (28, 122)  # ENOSPC, EDQUOT
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _short(digest: str) -> str:
