@@ -68,6 +68,7 @@ class StateStoreContract:
             assert [each.state_id for each in rows.listed("di-name-")] == ["di-name-A", "di-name-b"]
             assert [each.state_id for each in rows.listed("di-env-x/")] == ["di-env-x/a"]
             assert len(rows.listed("di-")) == 5
+            assert [rows.count(prefix) for prefix in ("di-", "di-env-x/", "qu-")] == [5, 1, 0]
 
     def test_pages_have_each_key_once_however_large_the_values(self, opened_state: OpenedState) -> None:
         with opened_state().turn() as rows:

@@ -44,6 +44,10 @@ class StateRows(Protocol):
         """Those whose ids begin so, by id."""
         ...
 
+    def count(self, prefix: str) -> int:
+        """How many `listed` would list."""
+        ...
+
     def sizes(self) -> dict[int, int]:
         """How many bytes are kept for each principal."""
         ...

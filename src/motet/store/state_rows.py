@@ -16,6 +16,7 @@ class Execute(Protocol):
 
 
 _OBJECT = "number, id, principal, made_at, entries, size"
+_BEGINS = "id >= ? AND id < ?"
 
 
 class SqlStateRows:
@@ -44,12 +45,12 @@ class SqlStateRows:
 
     def listed(self, prefix: str) -> list[StateObject]:
         """See `StateRows`."""
-        # Up to the highest character, as LIKE would take % and _ in it for what they are not.
-        rows = self._execute(
-            f"SELECT {_OBJECT} FROM $state_objects WHERE id >= ? AND id < ? ORDER BY id",
-            (prefix, prefix + "\U0010ffff"),
-        )
+        rows = self._execute(f"SELECT {_OBJECT} FROM $state_objects WHERE {_BEGINS} ORDER BY id", _range(prefix))
         return [StateObject(*row) for row in rows]
+
+    def count(self, prefix: str) -> int:
+        """See `StateRows`."""
+        return int(self._execute(f"SELECT COUNT(*) FROM $state_objects WHERE {_BEGINS}", _range(prefix))[0][0])
 
     def sizes(self) -> dict[int, int]:
         """See `StateRows`."""
@@ -123,6 +124,11 @@ class SqlStateRows:
     def _grow(self, number: int, entries: int, size: int) -> None:
         values = entries, size, number
         self._execute("UPDATE $state_objects SET entries = entries + ?, size = size + ? WHERE number = ?", values)
+
+
+def _range(prefix: str) -> tuple[str, str]:
+    """Up to the highest character, as LIKE would take % and _ in it for what they are not."""
+    return prefix, prefix + "\U0010ffff"
 
 
 def _hash(key: bytes) -> bytes:

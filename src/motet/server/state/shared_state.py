@@ -204,7 +204,7 @@ class SharedState:
         return await self._named.do(operation, size)
 
     def _made(self, rows: StateRows, state_id: str, asker: StateAsker) -> StateObject:
-        if len(rows.listed(state_id[:3])) >= MOST_OBJECTS:
+        if rows.count(state_id[:3]) >= MOST_OBJECTS:
             raise ResourceExhaustedError(
                 f"{described(state_id)} cannot be made: {MOST_OBJECTS} are there already; delete those that nobody needs"
             )
