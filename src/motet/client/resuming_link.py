@@ -362,9 +362,8 @@ class ResumingLink(SocketLink):
     def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
         """Another server is there: it is told all that is unfinished."""
         self._end_streams()
-        if (
-            self._conversation_token
-        ):  # otherwise it was done when the one before was gone, and what came since was not sent
+        # Without a token that was done when the one before was gone, and what came since was not sent.
+        if self._conversation_token:
             self._connection.end_requests(self._unfinished.take_once())
         with self._lock:
             self._change_to(stream)

@@ -72,11 +72,12 @@ class LimitKeeper:
         group, if that was made before. Raises `OSError`."""
         if limits == Limits():
             return ()
-        group = self._prepared.pop(prepared) if prepared is not None else self._groups.make(container_id, limits)
-        if (
-            prepared is not None and group is not None and not group.is_there
-        ):  # others take it for left behind once it is empty
-            group = self._groups.make(prepared, limits)
+        if prepared is None:
+            group = self._groups.make(container_id, limits)
+        else:
+            group = self._prepared.pop(prepared)
+            if group is not None and not group.is_there:  # others take it for left behind once it is empty
+                group = self._groups.make(prepared, limits)
         self._containers[container_id] = _LimitedContainer(directory, limits, group)
         self._tell_what_is_not_kept(limits)
         if self._watching is None and self._is_watched(limits):
